@@ -1,0 +1,102 @@
+//! Explains decisions: walks over the tokens and says of every pool and class of tokens why it was passed over.
+
+use std::sync::Arc;
+
+use crate::{
+    Catalog, Chosen, Decision, Model, NoToken, PassedOver, Reason, Shape, Timestamp, TokenClass,
+    TokenManager, routing,
+};
+
+impl TokenManager {
+    /// How a video of this form would be routed now, and why. Nothing is reserved. Walks over all tokens of
+    /// the pools involved.
+    ///
+    /// # Errors
+    /// When the model is unknown or no pool delivers such a video. A mere shortage is a [`Decision`] with
+    /// nothing chosen.
+    pub fn explain(&mut self, model: &str, asked: Shape, now: Timestamp) -> Result<Decision, NoToken> {
+        self.advance(now);
+        let catalog = Arc::clone(&self.catalog);
+        let model = self.model(&catalog, model)?;
+        routing::check(&catalog, model, asked, self.routing.smart_token_routing)
+            .map_err(NoToken::Undeliverable)?;
+        Ok(self.explain_in(&catalog, model, asked))
+    }
+
+    /// Why the pools before `pool` are passed over for such a video: "ssoSuper: 3 tokens out of quota until …".
+    pub fn why_not_before(&mut self, pool: usize, model: &str, asked: Shape, now: Timestamp) -> String {
+        self.advance(now);
+        let catalog = Arc::clone(&self.catalog);
+        let Some(model) = catalog.model(model) else { return String::new() };
+        let smart = self.routing.smart_token_routing;
+        let before = routing::candidates(&catalog, model, asked, smart).take_while(|c| c.pool != pool);
+        let passed: Vec<String> = before.map(|c| self.passed_over(&catalog, &c).to_string()).collect();
+        passed.join("; ")
+    }
+
+    pub(crate) fn explain_in(&self, catalog: &Catalog, model: &Model, asked: Shape) -> Decision {
+        let smart = self.routing.smart_token_routing;
+        let mut decision = Decision {
+            model: model.name.clone(),
+            asked,
+            chosen: None,
+            passed_over: unable(catalog, model, asked, smart),
+        };
+        for candidate in routing::candidates(catalog, model, asked, smart) {
+            let pool = &catalog.pools()[candidate.pool];
+            let passed_over = self.passed_over(catalog, &candidate);
+            let best = self.ranking.peek(candidate.pool).filter(|_| self.barrier(&candidate).is_none());
+            let best = best.filter(|(rank, _)| pool.quota.is_none() || *rank >= pool.cost(&candidate.sent));
+            if candidate.route == crate::Route::Fallback {
+                decision.passed_over.retain(|p| p.pool != pool.name);
+            }
+            if !passed_over.classes.is_empty() {
+                decision.passed_over.push(passed_over);
+            }
+            if let Some((_, index)) = best {
+                decision.chosen = Some(Chosen {
+                    pool: pool.name.clone(),
+                    route: candidate.route,
+                    sent: candidate.sent,
+                    token: self.entries[index as usize].info.id,
+                });
+                break;
+            }
+        }
+        decision
+    }
+
+    /// The tokens of a candidate pool that cannot take the video now, by reason.
+    fn passed_over(&self, catalog: &Catalog, candidate: &crate::Candidate) -> PassedOver {
+        let pool = &catalog.pools()[candidate.pool];
+        let mut classes: Vec<TokenClass> = Vec::new();
+        if let Some(reason) = self.barrier(candidate) {
+            classes.push(TokenClass { tokens: 0, reason });
+            return PassedOver { pool: pool.name.clone(), classes };
+        }
+        let cost = pool.cost(&candidate.sent);
+        let mut tokens = 0u32;
+        for entry in self.entries.iter().filter(|e| e.pool == Some(candidate.pool) && !e.removed) {
+            tokens += 1;
+            let Some(reason) = entry.obstacle(pool, cost) else { continue };
+            match classes.iter_mut().find_map(|class| class.reason.merge(reason).then_some(class)) {
+                Some(class) => class.tokens += 1,
+                None => classes.push(TokenClass { tokens: 1, reason }),
+            }
+        }
+        if tokens == 0 {
+            classes.push(TokenClass { tokens: 0, reason: Reason::NoTokens });
+        }
+        PassedOver { pool: pool.name.clone(), classes }
+    }
+}
+
+/// The pools that cannot deliver the video as asked.
+fn unable(catalog: &Catalog, model: &Model, asked: Shape, smart: bool) -> Vec<PassedOver> {
+    let pools = catalog.pools_of(model).map(|index| &catalog.pools()[index]);
+    let unable = pools.filter(|pool| smart && !pool.delivers(&model.name, &asked));
+    let Shape { resolution, seconds, .. } = asked;
+    let reason = Reason::CannotDeliver { resolution, seconds };
+    let classes = || vec![TokenClass { tokens: 0, reason }];
+    unable.map(|pool| PassedOver { pool: pool.name.clone(), classes: classes() }).collect()
+}

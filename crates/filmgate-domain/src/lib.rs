@@ -1,0 +1,51 @@
+//! The pure core of filmgate: what a video is, which token makes it, and what became of it.
+//!
+//! Nothing here does I/O, waits, reads a clock or draws its own random numbers: time and chance are
+//! arguments. So every rule can be tested as a table, and a whole day can be simulated in a second.
+//!
+//! ```
+//! use filmgate_domain::*;
+//! # use rand::SeedableRng as _;
+//! # let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+//! # let now = Timestamp::from_millis(0);
+//! let catalog = Catalog::founding();
+//! let mut manager = TokenManager::new(catalog, RoutingSettings::default());
+//! manager.add(TokenInfo::new(TokenId(1), "ssoBasic", Secret::new("basic-token-0123456789"), now), now);
+//! manager.add(TokenInfo::new(TokenId(2), "ssoSuper", Secret::new("super-token-0123456789"), now), now);
+//!
+//! let (token, reservation) =
+//!     manager.token_for_video(Resolution::P720, Seconds::new(6).unwrap(), now, &mut rng).unwrap();
+//! assert_eq!(&*token.pool, "ssoSuper");
+//! manager.release(reservation, now);
+//! ```
+
+mod catalog;
+mod clock;
+mod decision;
+mod delivery;
+mod entry;
+mod explain;
+mod failure;
+mod ids;
+mod job;
+mod manager;
+mod pool;
+mod ranking;
+mod routing;
+mod spec;
+mod step;
+mod token;
+
+pub use catalog::{Catalog, CatalogError, Model};
+pub use clock::{Clock, Timestamp};
+pub use decision::{Chosen, Decision, NoToken, PassedOver, Reason, TokenClass};
+pub use delivery::{Delivered, Shortfall, Verdict};
+pub use failure::{Cause, Certainty, Failure, Fault, JobFailure};
+pub use ids::{CallerId, JobId, KeyId, TokenId};
+pub use job::{Attempt, Job, JobState, Outcome};
+pub use manager::{Grant, PoolSummary, Reservation, Settlement, TokenManager};
+pub use pool::{Capability, Cost, Pool, Quota};
+pub use routing::{Candidate, Route, RoutingLine, RoutingSettings, Undeliverable};
+pub use spec::{AspectRatio, Orientation, Resolution, Seconds, Shape, SpecError, VideoSpec};
+pub use step::{Effects, Event, Next, Polled, Rules, step};
+pub use token::{Blame, Secret, TokenInfo, TokenStatus};

@@ -1,0 +1,540 @@
+//! Chooses tokens and keeps their books: reserve, then settle or release.
+//!
+//! The manager is a plain value: no lock, no I/O, no clock. Whoever shares it wraps it in a mutex.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::entry::Entry;
+use crate::ranking::Ranking;
+use crate::{
+    Blame, Candidate, Catalog, Model, NoToken, Pool, Reason, Resolution, Route, RoutingSettings, Seconds,
+    Shape, Timestamp, TokenId, TokenInfo, TokenStatus, routing,
+};
+
+/// All tokens, ready to be chosen from.
+#[derive(Debug)]
+pub struct TokenManager {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) routing: RoutingSettings,
+    fail_threshold: u32,
+    first_pause: Duration,
+    pub(crate) entries: Vec<Entry>,
+    by_id: HashMap<TokenId, u32>,
+    pub(crate) ranking: Ranking,
+    /// When a token changes by itself next: a cooling ends, units or a slot come back.
+    timers: BTreeSet<(Timestamp, u32)>,
+    pub(crate) totals: Vec<Totals>,
+}
+
+/// Units of a pool's tokens that are neither disabled nor expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) granted: u64,
+    pub(crate) left: u64,
+}
+
+/// A claim on a token: units and a slot. Give it back with [`TokenManager::settle`] or
+/// [`TokenManager::release`]; the manager cannot see that it was dropped.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a reservation that is not settled or released holds its token's quota for ever"]
+pub struct Reservation {
+    /// The token.
+    pub token: TokenId,
+    /// Units set aside.
+    pub units: u32,
+}
+
+/// A chosen and reserved token, and why it was that one.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the reservation in it has to be settled or released"]
+pub struct Grant {
+    /// The claim.
+    pub reservation: Reservation,
+    /// The pool's place in the catalog.
+    pub pool: usize,
+    /// How the pool relates to what was asked.
+    pub route: Route,
+    /// What the upstream is to be asked for.
+    pub sent: Shape,
+    /// The pool that was looked at first; another than `pool` when something went differently.
+    pub first_choice: usize,
+}
+
+/// How a reservation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// When the upstream answered the submission, if its units are spent; `None` gives them back.
+    pub spent_at: Option<Timestamp>,
+    /// Until when the slot stays taken, because the upstream may still be at work.
+    pub slot_until: Option<Timestamp>,
+}
+
+/// A pool at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolSummary {
+    /// Tokens by status: active, cooling, expired, disabled.
+    pub tokens: [(&'static str, u32); 4],
+    /// Units that its usable tokens have in a full window; `None` without a quota.
+    pub granted: Option<u64>,
+    /// Units that are left of those.
+    pub left: Option<u64>,
+    /// Videos in flight, with those that the upstream may still be making.
+    pub in_flight: u64,
+}
+
+impl TokenManager {
+    /// A manager without tokens, that blames as the defaults say: a refused credential pauses for a minute,
+    /// doubling, and expires after five refusals in a row.
+    pub fn new(catalog: impl Into<Arc<Catalog>>, routing: RoutingSettings) -> Self {
+        let catalog = catalog.into();
+        let pools = catalog.pools().len();
+        Self {
+            catalog,
+            routing,
+            fail_threshold: 5,
+            first_pause: Duration::from_secs(60),
+            entries: Vec::new(),
+            by_id: HashMap::new(),
+            ranking: Ranking::new(pools),
+            timers: BTreeSet::new(),
+            totals: vec![Totals::default(); pools],
+        }
+    }
+
+    /// Sets after how many refusals in a row a token expires, and how long it pauses after the first
+    /// (the pause doubles with each).
+    pub fn set_blame_rule(&mut self, fail_threshold: u32, first_pause: Duration) {
+        self.fail_threshold = fail_threshold.max(1);
+        self.first_pause = first_pause;
+    }
+
+    /// Takes other pools, models and switches into use. Tokens, reservations and what was spent stay.
+    pub fn reconfigure(
+        &mut self,
+        catalog: impl Into<Arc<Catalog>>,
+        routing: RoutingSettings,
+        now: Timestamp,
+    ) {
+        self.catalog = catalog.into();
+        self.routing = routing;
+        let pools = self.catalog.pools().len();
+        self.ranking = Ranking::new(pools);
+        self.totals = vec![Totals::default(); pools];
+        for index in 0..self.entries.len() {
+            let entry = &mut self.entries[index];
+            entry.pool = self.catalog.pool_index(&entry.info.pool);
+            entry.counted = (0, 0);
+            self.refresh(index as u32, now);
+        }
+    }
+
+    /// The pools and models in use.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The switches in use.
+    pub fn routing(&self) -> &RoutingSettings {
+        &self.routing
+    }
+
+    // ---- choosing ----
+
+    /// The token of a pool that would be chosen now, with everything known about it. Nothing is reserved.
+    #[doc(alias = "get_token_info")]
+    pub fn token_info(&mut self, pool: &str, now: Timestamp) -> Option<&TokenInfo> {
+        self.advance(now);
+        let pool = self.catalog.pool_index(pool)?;
+        let (_, token) = self.ranking.peek(pool)?;
+        Some(&self.entries[token as usize].info)
+    }
+
+    /// Chooses and reserves a token for a video of the default model, by the founding rule.
+    ///
+    /// # Errors
+    /// [`NoToken`] says why there is none, and when one is expected.
+    #[doc(alias = "get_token_for_video")]
+    pub fn token_for_video(
+        &mut self,
+        resolution: Resolution,
+        video_length: Seconds,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Result<(TokenInfo, Reservation), NoToken> {
+        let aspect_ratio = crate::AspectRatio::R16x9;
+        let asked = Shape { resolution, seconds: video_length, aspect_ratio };
+        let model = self.catalog.default_model().name.clone();
+        let grant = self.reserve(&model, asked, now, rng)?;
+        let info = self.get(grant.reservation.token).expect("a reserved token is known").clone();
+        Ok((info, grant.reservation))
+    }
+
+    /// Chooses and reserves a token for a video of this form with this model (name or alias).
+    ///
+    /// # Errors
+    /// [`NoToken`] says why there is none, and when one is expected.
+    pub fn reserve(
+        &mut self,
+        model: &str,
+        asked: Shape,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Result<Grant, NoToken> {
+        self.advance(now);
+        let catalog = Arc::clone(&self.catalog);
+        let model = self.model(&catalog, model)?;
+        let smart = self.routing.smart_token_routing;
+        routing::check(&catalog, model, asked, smart).map_err(NoToken::Undeliverable)?;
+
+        let mut first_choice = None;
+        for candidate in routing::candidates(&catalog, model, asked, smart) {
+            let first_choice = *first_choice.get_or_insert(candidate.pool);
+            if self.barrier(&candidate).is_some() {
+                continue;
+            }
+            if let Some(reservation) = self.take(&catalog.pools()[candidate.pool], &candidate, now, rng) {
+                let Candidate { pool, route, sent } = candidate;
+                return Ok(Grant { reservation, pool, route, sent, first_choice });
+            }
+        }
+        Err(NoToken::Shortage(Box::new(self.explain_in(&catalog, model, asked))))
+    }
+
+    pub(crate) fn model<'a>(&self, catalog: &'a Catalog, name: &str) -> Result<&'a Model, NoToken> {
+        catalog.model(name).ok_or_else(|| {
+            let known: Vec<&str> = catalog.models().iter().map(|m| &*m.name).collect();
+            NoToken::UnknownModel { model: name.into(), known: known.join(", ") }
+        })
+    }
+
+    /// What keeps a whole pool from being used for this video, whatever its tokens.
+    pub(crate) fn barrier(&self, candidate: &Candidate) -> Option<Reason> {
+        if !self.routing.smart_token_routing {
+            return None;
+        }
+        match candidate.route {
+            Route::Primary => None,
+            Route::Fallback => (!self.routing.allow_fallback_to_basic).then_some(Reason::FallbackNotAllowed),
+            Route::Upgrade if !self.routing.allow_upgrade_to_super => Some(Reason::UpgradeNotAllowed),
+            Route::Upgrade => {
+                let Totals { granted, left } = self.totals[candidate.pool];
+                let limited = self.catalog.pools()[candidate.pool].quota.is_some();
+                let scarce = (left as f64) < self.routing.upgrade_reserve * granted as f64;
+                (limited && scarce).then_some(Reason::KeptInReserve { left, granted })
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        pool: &Pool,
+        candidate: &Candidate,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Option<Reservation> {
+        let units = pool.cost(&candidate.sent);
+        let (rank, index) = self.ranking.best(candidate.pool, rng)?;
+        if pool.quota.is_some() && rank < units {
+            return None;
+        }
+        let entry = &mut self.entries[index as usize];
+        entry.open += 1;
+        entry.reserved += units;
+        entry.note_submit(Some(pool), now);
+        let token = entry.info.id;
+        self.refresh(index, now);
+        Some(Reservation { token, units })
+    }
+
+    // ---- the end of a reservation ----
+
+    /// Ends a reservation: its units are spent or come back, its slot is freed now or later.
+    pub fn settle(&mut self, reservation: Reservation, settlement: Settlement, now: Timestamp) {
+        let Some(&index) = self.by_id.get(&reservation.token) else { return };
+        let entry = &mut self.entries[index as usize];
+        entry.open -= 1;
+        entry.reserved -= reservation.units;
+        if let Some(at) = settlement.spent_at {
+            entry.spend(at, reservation.units);
+        }
+        if let Some(until) = settlement.slot_until.filter(|until| *until > now) {
+            entry.hold_slot(until);
+        }
+        self.refresh(index, now);
+        self.drop_if_drained(index);
+    }
+
+    /// Ends a reservation as if it had never been: units and slot come back at once.
+    pub fn release(&mut self, reservation: Reservation, now: Timestamp) {
+        self.settle(reservation, Settlement { spent_at: None, slot_until: None }, now);
+    }
+
+    /// Enters a reservation that was made before a restart and is still open.
+    ///
+    /// `None` when its token is not known any more.
+    pub fn restore_open(
+        &mut self,
+        token: TokenId,
+        units: u32,
+        reserved_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Reservation> {
+        let &index = self.by_id.get(&token)?;
+        let entry = &mut self.entries[index as usize];
+        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
+        entry.open += 1;
+        entry.reserved += units;
+        entry.note_submit(pool, reserved_at);
+        self.refresh(index, now);
+        Some(Reservation { token, units })
+    }
+
+    /// Enters what a settled reservation from before a restart left behind: spent units, a held slot,
+    /// a submission of the last minute.
+    pub fn restore_settled(
+        &mut self,
+        token: TokenId,
+        units: u32,
+        reserved_at: Timestamp,
+        settlement: Settlement,
+        now: Timestamp,
+    ) {
+        let Some(&index) = self.by_id.get(&token) else { return };
+        let entry = &mut self.entries[index as usize];
+        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
+        entry.note_submit(pool, reserved_at);
+        if let Some(at) = settlement.spent_at {
+            entry.spend(at, units);
+        }
+        if let Some(until) = settlement.slot_until.filter(|until| *until > now) {
+            entry.hold_slot(until);
+        }
+        self.refresh(index, now);
+    }
+
+    // ---- what is known about tokens ----
+
+    /// Adds a token, or takes over what is new about one that is known (a removed one comes back).
+    pub fn add(&mut self, info: TokenInfo, now: Timestamp) {
+        let pool = self.catalog.pool_index(&info.pool);
+        let index = if let Some(&index) = self.by_id.get(&info.id) {
+            let entry = &mut self.entries[index as usize];
+            entry.info = info;
+            entry.pool = pool;
+            entry.removed = false;
+            index
+        } else {
+            let index = self.entries.len() as u32;
+            self.by_id.insert(info.id, index);
+            self.entries.push(Entry::new(info, pool));
+            index
+        };
+        self.refresh(index, now);
+    }
+
+    /// Everything known about a token, also about a removed one that still has jobs.
+    pub fn get(&self, token: TokenId) -> Option<&TokenInfo> {
+        self.by_id.get(&token).map(|&index| &self.entries[index as usize].info)
+    }
+
+    /// All tokens that are not removed, with units spent in the window, units reserved, and videos in flight.
+    pub fn tokens(&self) -> impl Iterator<Item = (&TokenInfo, u32, u32, u32)> {
+        let present = self.entries.iter().filter(|e| !e.removed);
+        present.map(|e| (&e.info, e.spent(), e.reserved, e.in_flight()))
+    }
+
+    /// The upstream took a submission with this token: whatever it was blamed for is over.
+    ///
+    /// What an operator disabled stays disabled.
+    pub fn record_use(&mut self, token: TokenId, now: Timestamp) {
+        self.change(token, now, |info| {
+            info.use_count += 1;
+            info.last_used_at = Some(now);
+            info.last_sync_at = Some(now);
+            info.failures_in_a_row = 0;
+        });
+    }
+
+    /// The upstream refused this token: it pauses, and after too many refusals in a row it expires.
+    pub fn blame(&mut self, token: TokenId, blame: &Blame, now: Timestamp) {
+        let (threshold, first_pause) = (self.fail_threshold, self.first_pause);
+        self.change(token, now, |info| {
+            info.fail_count += 1;
+            info.last_fail_at = Some(now);
+            info.last_sync_at = Some(now);
+            let usable = matches!(info.status, TokenStatus::Active | TokenStatus::Cooling);
+            match blame {
+                Blame::Unauthorized { reason } => {
+                    info.last_fail_reason = Some(reason.clone());
+                    info.failures_in_a_row += 1;
+                    let doublings = (info.failures_in_a_row - 1).min(16);
+                    if usable && info.failures_in_a_row >= threshold {
+                        info.status = TokenStatus::Expired;
+                        info.cooling_until = None;
+                    } else if usable {
+                        cool(info, now + first_pause * 2u32.pow(doublings));
+                    }
+                }
+                Blame::RateLimited { until, reason } => {
+                    info.last_fail_reason = Some(reason.clone());
+                    if usable {
+                        cool(info, until.unwrap_or(now + first_pause));
+                    }
+                }
+            }
+        });
+    }
+
+    /// Pauses a token until a time; it comes back by itself.
+    pub fn cool_until(&mut self, token: TokenId, until: Timestamp, now: Timestamp) {
+        self.change(token, now, |info| {
+            if matches!(info.status, TokenStatus::Active | TokenStatus::Cooling) {
+                info.status = TokenStatus::Cooling;
+                info.cooling_until = Some(until);
+            }
+        });
+    }
+
+    /// Switches a token off; its jobs in flight go on with it. False when it is not known.
+    pub fn disable(&mut self, token: TokenId, now: Timestamp) -> bool {
+        self.change(token, now, |info| {
+            info.status = TokenStatus::Disabled;
+            info.cooling_until = None;
+        })
+    }
+
+    /// Switches a disabled token on again; others stay as they are. False when it is not known.
+    pub fn enable(&mut self, token: TokenId, now: Timestamp) -> bool {
+        self.change(token, now, |info| {
+            if info.status == TokenStatus::Disabled {
+                info.status = TokenStatus::Active;
+            }
+        })
+    }
+
+    /// Forgets what a token was blamed for: a cooling or expired one is active again. A disabled one stays
+    /// disabled. False when it is not known.
+    pub fn reset(&mut self, token: TokenId, now: Timestamp) -> bool {
+        self.change(token, now, |info| {
+            info.failures_in_a_row = 0;
+            info.last_fail_reason = None;
+            info.cooling_until = None;
+            if info.status != TokenStatus::Disabled {
+                info.status = TokenStatus::Active;
+            }
+        })
+    }
+
+    /// Takes a token out. It is never chosen again; while jobs use it, [`TokenManager::get`] still finds it.
+    /// False when it is not known.
+    pub fn remove(&mut self, token: TokenId, now: Timestamp) -> bool {
+        let Some(&index) = self.by_id.get(&token) else { return false };
+        self.entries[index as usize].removed = true;
+        self.refresh(index, now);
+        self.drop_if_drained(index);
+        true
+    }
+
+    /// Whether a token was removed while jobs still use it.
+    pub fn is_draining(&self, token: TokenId) -> bool {
+        self.by_id.get(&token).is_some_and(|&index| self.entries[index as usize].removed)
+    }
+
+    /// A pool at a glance; `None` when there is no such pool. Walks over all tokens.
+    pub fn summary(&self, pool: &str) -> Option<PoolSummary> {
+        let index = self.catalog.pool_index(pool)?;
+        let limited = self.catalog.pools()[index].quota.is_some();
+        let mut summary = PoolSummary {
+            tokens: [("active", 0), ("cooling", 0), ("expired", 0), ("disabled", 0)],
+            granted: limited.then_some(self.totals[index].granted),
+            left: limited.then_some(self.totals[index].left),
+            in_flight: 0,
+        };
+        for entry in self.entries.iter().filter(|e| e.pool == Some(index)) {
+            summary.in_flight += u64::from(entry.in_flight());
+            let status = entry.info.status.as_str();
+            let counted = summary.tokens.iter_mut().find(|(name, _)| *name == status && !entry.removed);
+            if let Some((_, count)) = counted {
+                *count += 1;
+            }
+        }
+        Some(summary)
+    }
+
+    // ---- the books ----
+
+    /// Lets everything happen that happens by itself until `now`: coolings end, units and slots come back.
+    pub fn advance(&mut self, now: Timestamp) {
+        while let Some(&(due, index)) = self.timers.first().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, index));
+            self.entries[index as usize].timer = None;
+            self.refresh(index, now);
+        }
+    }
+
+    fn change(&mut self, token: TokenId, now: Timestamp, edit: impl FnOnce(&mut TokenInfo)) -> bool {
+        let Some(&index) = self.by_id.get(&token) else { return false };
+        edit(&mut self.entries[index as usize].info);
+        self.refresh(index, now);
+        true
+    }
+
+    /// Brings everything that is derived from an entry up to date: rank, totals, timer.
+    fn refresh(&mut self, index: u32, now: Timestamp) {
+        let entry = &mut self.entries[index as usize];
+        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
+        entry.advance(pool, now);
+
+        let rank = pool.and_then(|p| entry.rank(p));
+        let target = entry.pool.zip(rank);
+        let (granted, left) = match (entry.info.status, pool.and_then(|p| p.quota)) {
+            (TokenStatus::Active | TokenStatus::Cooling, Some(quota)) if !entry.removed => {
+                (quota.units, pool.and_then(|p| entry.remaining(p)).unwrap_or(0))
+            }
+            _ => (0, 0),
+        };
+        if let Some(pool) = entry.pool {
+            let totals = &mut self.totals[pool];
+            totals.granted = totals.granted + u64::from(granted) - u64::from(entry.counted.0);
+            totals.left = totals.left + u64::from(left) - u64::from(entry.counted.1);
+        }
+        entry.counted = (granted, left);
+        entry.info.quota = pool.and_then(|p| entry.remaining(p));
+
+        let next = entry.next_change(pool);
+        if next != entry.timer {
+            if let Some(old) = entry.timer {
+                self.timers.remove(&(old, index));
+            }
+            if let Some(new) = next {
+                self.timers.insert((new, index));
+            }
+            entry.timer = next;
+        }
+        self.ranking.set(index, target);
+    }
+
+    /// Forgets a removed token once nothing needs it: its index stays empty, its secret is wiped.
+    fn drop_if_drained(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        if !entry.removed || entry.open > 0 {
+            return;
+        }
+        self.by_id.remove(&entry.info.id);
+        entry.info.token = crate::Secret::new("");
+        if let Some(old) = entry.timer.take() {
+            self.timers.remove(&(old, index));
+        }
+        entry.pool = None;
+    }
+}
+
+/// A longer pause is never cut short by a shorter one.
+fn cool(info: &mut TokenInfo, until: Timestamp) {
+    info.status = TokenStatus::Cooling;
+    info.cooling_until = Some(info.cooling_until.map_or(until, |current| current.max(until)));
+}

@@ -1,0 +1,288 @@
+//! The policy: which pools may make a video, in which order, and what each is asked for.
+//!
+//! The founding rule is not written here; it follows from what the default pools say they deliver:
+//!
+//! | asked | goes to | if no token there |
+//! |---|---|---|
+//! | 480p up to 6 s | `ssoBasic` | `ssoSuper` (an upgrade) |
+//! | 720p, or longer than 6 s | `ssoSuper` | `ssoBasic` (a fallback: 480p, 6 s, and everybody is told) |
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Catalog, Model, Seconds, Shape};
+
+/// The switches of `[video]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoutingSettings {
+    /// False: the old loop, the model's pools in order, whatever the video asks for.
+    pub smart_token_routing: bool,
+    /// Whether pools that cannot deliver a video as asked may make it when the others have no token.
+    pub allow_fallback_to_basic: bool,
+    /// Whether a fallback writes its WARN line.
+    pub log_fallback_warning: bool,
+    /// Whether a video may go to a stronger pool than the first that suffices.
+    pub allow_upgrade_to_super: bool,
+    /// The share (0 to 1) of a stronger pool's quota that upgrades leave untouched.
+    pub upgrade_reserve: f64,
+}
+
+impl Default for RoutingSettings {
+    fn default() -> Self {
+        Self {
+            smart_token_routing: true,
+            allow_fallback_to_basic: true,
+            log_fallback_warning: true,
+            allow_upgrade_to_super: true,
+            upgrade_reserve: 0.2,
+        }
+    }
+}
+
+/// How a pool relates to what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// The first pool that delivers the video as asked.
+    Primary,
+    /// A stronger pool than needed.
+    Upgrade,
+    /// A pool that cannot deliver the video as asked.
+    Fallback,
+}
+
+impl Route {
+    /// The word used in the API, the store and the logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Route::Primary => "primary",
+            Route::Upgrade => "upgrade",
+            Route::Fallback => "fallback",
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A pool that may make the video, and what it would be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The pool's place in [`Catalog::pools`].
+    pub pool: usize,
+    /// How it relates to what was asked.
+    pub route: Route,
+    /// What it would be asked for.
+    pub sent: Shape,
+}
+
+/// No pool of the model delivers such a video.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no pool delivers {} {}s with {model}; {available}", .asked.resolution, .asked.seconds)]
+pub struct Undeliverable {
+    /// What was asked.
+    pub asked: Shape,
+    /// The model's public name.
+    pub model: Box<str>,
+    /// What can be had, as a sentence.
+    pub available: String,
+}
+
+/// The candidates in the order in which they are to be tried, switches left aside: the pools that deliver
+/// the video in the model's order, then the others, strongest first.
+///
+/// Without smart routing: the model's pools in order, each asked for exactly what was asked.
+pub(crate) fn candidates<'a>(
+    catalog: &'a Catalog,
+    model: &'a Model,
+    asked: Shape,
+    smart: bool,
+) -> impl Iterator<Item = Candidate> + 'a {
+    let pools = catalog.pools_of(model);
+    let delivers = move |&pool: &usize| catalog.pools()[pool].delivers(&model.name, &asked);
+    let plain = pools.clone().filter(move |_| !smart).map(move |pool| {
+        let route = if delivers(&pool) { Route::Primary } else { Route::Fallback };
+        Candidate { pool, route, sent: asked }
+    });
+    let sufficient = pools.clone().filter(move |pool| smart && delivers(pool)).enumerate();
+    let sufficient = sufficient.map(move |(nth, pool)| {
+        let route = if nth == 0 { Route::Primary } else { Route::Upgrade };
+        Candidate { pool, route, sent: asked }
+    });
+    let insufficient = pools.rev().filter(move |pool| smart && !delivers(pool));
+    let insufficient = insufficient.filter_map(move |pool| {
+        let sent = catalog.pools()[pool].nearest(&model.name, &asked)?;
+        Some(Candidate { pool, route: Route::Fallback, sent })
+    });
+    plain.chain(sufficient).chain(insufficient)
+}
+
+/// Whether some pool of the model delivers this form. Without smart routing nobody asks.
+pub(crate) fn check(
+    catalog: &Catalog,
+    model: &Model,
+    asked: Shape,
+    smart: bool,
+) -> Result<(), Box<Undeliverable>> {
+    let deliverable = catalog.pools_of(model).any(|pool| catalog.pools()[pool].delivers(&model.name, &asked));
+    if deliverable || !smart {
+        return Ok(());
+    }
+    Err(Box::new(Undeliverable { asked, model: model.name.clone(), available: available(catalog, model) }))
+}
+
+/// "it makes 480p up to 15 s, 720p up to 15 s".
+fn available(catalog: &Catalog, model: &Model) -> String {
+    let longest = |resolution| {
+        let fits = |seconds: &u32| {
+            let shape = Shape {
+                resolution,
+                seconds: Seconds::new(*seconds).unwrap_or_default(),
+                aspect_ratio: crate::AspectRatio::R16x9,
+            };
+            catalog.pools_of(model).any(|pool| catalog.pools()[pool].delivers(&model.name, &shape))
+        };
+        (1..=Seconds::MAX).rev().find(fits).map(|seconds| format!("{resolution} up to {seconds}s"))
+    };
+    let offers: Vec<String> = crate::Resolution::ALL.into_iter().filter_map(longest).collect();
+    if offers.is_empty() { "it makes nothing".to_owned() } else { format!("it makes {}", offers.join(", ")) }
+}
+
+/// The log lines of the founding document, word by word. A token shows its first characters only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingLine<'a> {
+    /// INFO: the first pool had a token.
+    Chosen {
+        /// What was asked.
+        asked: Shape,
+        /// The pool.
+        pool: &'a str,
+        /// The token's first characters.
+        token: &'a str,
+    },
+    /// WARN: the pools that deliver the video have no token.
+    Shortage {
+        /// What was asked.
+        asked: Shape,
+        /// The pool that would have delivered it.
+        from: &'a str,
+        /// The pool that makes it instead.
+        to: &'a str,
+    },
+    /// INFO: another pool than the first makes it.
+    Instead {
+        /// The first pool.
+        from: &'a str,
+        /// The pool that makes it.
+        to: &'a str,
+        /// The token's first characters.
+        token: &'a str,
+    },
+    /// WARN: no pool has a token.
+    NoToken {
+        /// What was asked.
+        asked: Shape,
+    },
+}
+
+impl fmt::Display for RoutingLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Video token routing: ")?;
+        match self {
+            RoutingLine::Chosen { asked: Shape { resolution, seconds, .. }, pool, token } => {
+                write!(f, "resolution={resolution}, length={seconds}s -> pool={pool} (token={token}...)")
+            }
+            RoutingLine::Shortage { asked: Shape { resolution, seconds, .. }, from, to } => write!(
+                f,
+                "{from} pool has no available token for resolution={resolution}, length={seconds}s. \
+                 Falling back to {to} pool."
+            ),
+            RoutingLine::Instead { from, to, token } => {
+                write!(f, "fallback from {from} -> {to} (token={token}...)")
+            }
+            RoutingLine::NoToken { asked: Shape { resolution, seconds, .. } } => {
+                write!(f, "no available token in any pool (resolution={resolution}, length={seconds}s)")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{AspectRatio, Resolution};
+
+    fn shape(resolution: Resolution, seconds: u32) -> Shape {
+        Shape { resolution, seconds: Seconds::new(seconds).unwrap(), aspect_ratio: AspectRatio::R16x9 }
+    }
+
+    #[rstest]
+    #[case(Resolution::P480, 6, &[("ssoBasic", "primary", "480p 6s 16:9"), ("ssoSuper", "upgrade", "480p 6s 16:9")])]
+    #[case(Resolution::P720, 6, &[("ssoSuper", "primary", "720p 6s 16:9"), ("ssoBasic", "fallback", "480p 6s 16:9")])]
+    #[case(Resolution::P480, 7, &[("ssoSuper", "primary", "480p 7s 16:9"), ("ssoBasic", "fallback", "480p 6s 16:9")])]
+    #[case(Resolution::P720, 3, &[("ssoSuper", "primary", "720p 3s 16:9"), ("ssoBasic", "fallback", "480p 3s 16:9")])]
+    fn f3_f4_f5_the_founding_rule_follows_from_the_default_pools(
+        #[case] resolution: Resolution,
+        #[case] seconds: u32,
+        #[case] expected: &[(&str, &str, &str)],
+    ) {
+        let catalog = Catalog::founding();
+        let order: Vec<_> =
+            candidates(&catalog, catalog.default_model(), shape(resolution, seconds), true).collect();
+        let order: Vec<_> = order
+            .iter()
+            .map(|c| (&*catalog.pools()[c.pool].name, c.route.as_str(), c.sent.to_string()))
+            .collect();
+        let order: Vec<_> = order.iter().map(|(pool, route, sent)| (*pool, *route, &**sent)).collect();
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn the_old_loop_takes_the_pools_in_order_and_changes_nothing() {
+        let catalog = Catalog::founding();
+        let asked = shape(Resolution::P1080, 20);
+        let order: Vec<_> = candidates(&catalog, catalog.default_model(), asked, false).collect();
+        assert_eq!(order.iter().map(|c| c.pool).collect::<Vec<_>>(), [0, 1]);
+        assert!(order.iter().all(|c| c.sent == asked));
+        assert!(check(&catalog, catalog.default_model(), asked, false).is_ok());
+    }
+
+    #[test]
+    fn what_no_pool_delivers_is_refused_with_what_can_be_had() {
+        let catalog = Catalog::founding();
+        let refused =
+            check(&catalog, catalog.default_model(), shape(Resolution::P1080, 6), true).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "no pool delivers 1080p 6s with grok-imagine-video; it makes 480p up to 15s, 720p up to 15s"
+        );
+    }
+
+    #[test]
+    fn f8_log_lines_are_those_of_the_founding_document() {
+        let asked = shape(Resolution::P720, 6);
+        let (from, to, token) = ("ssoSuper", "ssoBasic", "eyJ0eXAiOi");
+        let lines = [
+            RoutingLine::Chosen { asked, pool: from, token }.to_string(),
+            RoutingLine::Shortage { asked, from, to }.to_string(),
+            RoutingLine::Instead { from, to, token }.to_string(),
+            RoutingLine::NoToken { asked }.to_string(),
+        ];
+        assert_eq!(
+            lines,
+            [
+                "Video token routing: resolution=720p, length=6s -> pool=ssoSuper (token=eyJ0eXAiOi...)",
+                "Video token routing: ssoSuper pool has no available token for resolution=720p, length=6s. \
+                 Falling back to ssoBasic pool.",
+                "Video token routing: fallback from ssoSuper -> ssoBasic (token=eyJ0eXAiOi...)",
+                "Video token routing: no available token in any pool (resolution=720p, length=6s)",
+            ]
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Carries a job from its admission to its delivered file.

@@ -1,0 +1,1 @@
+//! Filmgate's HTTP face: dialects, media links, admin API.

@@ -1,0 +1,345 @@
+//! The body of `POST /v1/videos/generations`: its form, and the rules it must keep.
+//!
+//! Unknown fields are ignored without a word, as xAI does.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    error::ApiError,
+    faults::Faults,
+    frame::{Aspect, Resolution},
+    inputs::Input,
+    model::Model,
+};
+
+const DEFAULT_SECONDS: u32 = 8;
+const MAX_SECONDS: u32 = 15;
+const MAX_SECONDS_WITH_REFERENCES: u32 = 10;
+const MAX_KEYFRAMES: usize = 4;
+const MAX_REFERENCE_AUDIOS: usize = 3;
+
+/// A create that keeps every rule.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) model: Model,
+    pub(crate) prompt: String,
+    pub(crate) resolution: Resolution,
+    pub(crate) seconds: u32,
+    pub(crate) aspect: Aspect,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) generate_audio: Option<bool>,
+    pub(crate) user: Option<String>,
+    pub(crate) faults: Faults,
+}
+
+impl Order {
+    /// Reads and checks a body.
+    pub(crate) fn from_json(body: &[u8]) -> Result<Self, ApiError> {
+        let body: Body = parse_json(body)?;
+        let model = Model::parse(&body.model).ok_or_else(|| {
+            ApiError::not_found(format!("The model {} does not exist or you have no access to it.", body.model))
+        })?;
+        for (field, value) in [("output", &body.output), ("storage_options", &body.storage_options)] {
+            if value.is_some() {
+                return Err(ApiError::invalid(format!("{field} is not simulated")));
+            }
+        }
+        let prompt = body.prompt.clone().unwrap_or_default();
+        if prompt.trim().is_empty() && body.image.is_none() {
+            return Err(ApiError::invalid("prompt is required unless an image is given"));
+        }
+        let seconds = body.seconds()?;
+        let resolution = body.resolution(model)?;
+        body.check_references(model, seconds, resolution)?;
+        let inputs = body.inputs(model, seconds)?;
+        let aspect = match &body.aspect_ratio {
+            Some(name) => Aspect::parse(name).ok_or_else(|| {
+                let known: Vec<_> = Aspect::ALL.iter().map(|aspect| aspect.name).collect();
+                ApiError::invalid(format!("aspect_ratio must be one of {}, not {name:?}", known.join(", ")))
+            })?,
+            None => first_frame(&inputs).and_then(Input::aspect).unwrap_or(Aspect::WIDE),
+        };
+        let faults = Faults::in_prompt(&prompt);
+        let (generate_audio, user) = (body.generate_audio, body.user);
+        Ok(Self { model, prompt, resolution, seconds, aspect, inputs, generate_audio, user, faults })
+    }
+
+    /// How many images are billed.
+    pub(crate) fn images(&self) -> usize {
+        self.inputs.iter().filter(|input| !input.role.starts_with("reference_audios")).count()
+    }
+}
+
+fn first_frame(inputs: &[Input]) -> Option<&Input> {
+    inputs.iter().find(|input| input.role == "image")
+}
+
+/// Bad JSON is 400; good JSON of the wrong form is 422, in the words that a Rust server uses.
+pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|err| match err.classify() {
+        serde_json::error::Category::Data => {
+            ApiError::malformed(format!("Failed to deserialize the JSON body into the target type: {err}"))
+        }
+        _ => ApiError::invalid(format!("Failed to parse the request body as JSON: {err}")),
+    })
+}
+
+#[derive(Deserialize)]
+struct Body {
+    model: String,
+    prompt: Option<String>,
+    // An alias beside its field is a duplicate-field error, as at xAI.
+    #[serde(alias = "seconds")]
+    duration: Option<Value>,
+    aspect_ratio: Option<String>,
+    resolution: Option<String>,
+    #[serde(alias = "input_reference", alias = "image_url")]
+    image: Option<Source>,
+    reference_images: Option<Vec<Source>>,
+    reference_audios: Option<Vec<Audio>>,
+    last_frame: Option<Source>,
+    keyframes: Option<Vec<Keyframe>>,
+    generate_audio: Option<bool>,
+    storage_options: Option<Value>,
+    output: Option<Value>,
+    user: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    url: Option<String>,
+    file_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Audio {
+    voice_id: Option<String>,
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Keyframe {
+    image: Source,
+    timestamp_s: f64,
+}
+
+impl Body {
+    fn seconds(&self) -> Result<u32, ApiError> {
+        let seconds = match &self.duration {
+            None | Some(Value::Null) => return Ok(DEFAULT_SECONDS),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) => text.parse::<i64>().ok(),
+            Some(_) => None,
+        };
+        let seconds = seconds.ok_or_else(|| ApiError::malformed("duration must be an integer"))?;
+        u32::try_from(seconds).ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds)).ok_or_else(|| {
+            ApiError::invalid(format!("duration must be between 1 and {MAX_SECONDS} seconds, not {seconds}"))
+        })
+    }
+
+    fn resolution(&self, model: Model) -> Result<Resolution, ApiError> {
+        let Some(name) = &self.resolution else { return Ok(Resolution::P480) };
+        let resolution = Resolution::parse(name).ok_or_else(|| {
+            ApiError::invalid(format!("resolution must be one of 480p, 720p, 1080p, not {name:?}"))
+        })?;
+        if resolution > model.max_resolution() {
+            return Err(ApiError::invalid(format!("{} does not offer {name}", model.name())));
+        }
+        Ok(resolution)
+    }
+
+    fn check_references(&self, model: Model, seconds: u32, resolution: Resolution) -> Result<(), ApiError> {
+        let count = self.reference_images.as_ref().map_or(0, Vec::len);
+        if count == 0 {
+            return Ok(());
+        }
+        // The documentation of 1.5 says 14; everything else says 7.
+        let most = if model == Model::V15 { 14 } else { 7 };
+        if count > most {
+            return Err(ApiError::invalid(format!("at most {most} reference_images, not {count}")));
+        }
+        if resolution == Resolution::P1080 {
+            return Err(ApiError::invalid("reference_images cannot be used at 1080p"));
+        }
+        if model == Model::Base && self.image.is_some() {
+            return Err(ApiError::invalid("image and reference_images cannot be used together"));
+        }
+        if model == Model::Base && seconds > MAX_SECONDS_WITH_REFERENCES {
+            let most = MAX_SECONDS_WITH_REFERENCES;
+            return Err(ApiError::invalid(format!("with reference_images, duration is at most {most}")));
+        }
+        Ok(())
+    }
+
+    fn inputs(&self, model: Model, seconds: u32) -> Result<Vec<Input>, ApiError> {
+        let mut inputs = Vec::new();
+        if let Some(image) = &self.image {
+            inputs.push(image.read("image".to_owned())?);
+        }
+        for (n, image) in self.reference_images.iter().flatten().enumerate() {
+            inputs.push(image.read(format!("reference_images[{n}]"))?);
+        }
+        if let Some(image) = &self.last_frame {
+            only_v15(model, "last_frame")?;
+            inputs.push(image.read("last_frame".to_owned())?);
+        }
+        for (n, keyframe) in self.keyframes.iter().flatten().enumerate() {
+            only_v15(model, "keyframes")?;
+            if n == MAX_KEYFRAMES {
+                return Err(ApiError::invalid(format!("at most {MAX_KEYFRAMES} keyframes")));
+            }
+            if !(keyframe.timestamp_s > 0.0 && keyframe.timestamp_s < f64::from(seconds)) {
+                return Err(ApiError::invalid("a keyframe's timestamp_s must lie inside the video"));
+            }
+            inputs.push(keyframe.image.read(format!("keyframes[{n}]"))?);
+        }
+        for (n, audio) in self.reference_audios.iter().flatten().enumerate() {
+            if n == MAX_REFERENCE_AUDIOS {
+                return Err(ApiError::invalid(format!("at most {MAX_REFERENCE_AUDIOS} reference_audios")));
+            }
+            inputs.push(audio.read(format!("reference_audios[{n}]"))?);
+        }
+        Ok(inputs)
+    }
+}
+
+fn only_v15(model: Model, field: &str) -> Result<(), ApiError> {
+    if model == Model::V15 {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("{field} is only offered by {}, not by {}", Model::V15.name(), model.name())))
+}
+
+impl Source {
+    fn read(&self, role: String) -> Result<Input, ApiError> {
+        match (&self.url, &self.file_id) {
+            (Some(url), None) => Input::from_url(role, url, "image/").map_err(ApiError::invalid),
+            // The simulator has no files to refer to.
+            (None, Some(id)) => Err(ApiError::invalid(format!("{role}: there is no file {id}"))),
+            _ => Err(ApiError::invalid(format!("{role}: exactly one of url and file_id is required"))),
+        }
+    }
+}
+
+impl Audio {
+    fn read(&self, role: String) -> Result<Input, ApiError> {
+        match (&self.url, &self.voice_id) {
+            (Some(url), None) => Input::from_url(role, url, "audio/").map_err(ApiError::invalid),
+            (None, Some(id)) => Ok(Input::referring(role, "voice_id", id)),
+            _ => Err(ApiError::invalid(format!("{role}: exactly one of url and voice_id is required"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PNG: &str = "data:image/png;base64,aGVsbG8=";
+
+    fn read(mut fields: Value) -> Result<Order, ApiError> {
+        let object = fields.as_object_mut().expect("an object");
+        object.entry("model").or_insert(json!("grok-imagine-video"));
+        object.entry("prompt").or_insert(json!("a fox"));
+        Order::from_json(fields.to_string().as_bytes())
+    }
+
+    #[track_caller]
+    fn refused(fields: Value, status: u16, about: &str) {
+        let error = read(fields).expect_err("refused");
+        assert_eq!(error.status.as_u16(), status, "{}", error.message);
+        assert!(error.message.contains(about), "{}", error.message);
+    }
+
+    #[test]
+    fn defaults() {
+        let order = read(json!({"temperature": 3, "duration": null})).expect("good");
+        assert_eq!((order.seconds, order.resolution, order.aspect.name), (8, Resolution::P480, "16:9"));
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(read(json!({"duration": 15})).expect("good").seconds, 15);
+        assert_eq!(read(json!({"duration": "6"})).expect("good").seconds, 6);
+        assert_eq!(read(json!({"seconds": 4})).expect("good").seconds, 4);
+        refused(json!({"duration": 0}), 400, "between 1 and 15");
+        refused(json!({"duration": "16"}), 400, "between 1 and 15");
+        refused(json!({"duration": 6.5}), 422, "duration");
+        refused(json!({"duration": "long"}), 422, "duration");
+        refused(json!({"duration": 6, "seconds": 6}), 422, "duplicate field");
+    }
+
+    #[test]
+    fn resolutions_and_models() {
+        refused(json!({"resolution": "4k"}), 400, "resolution");
+        refused(json!({"resolution": "1080p"}), 400, "1080p");
+        let order = read(json!({"resolution": "1080p", "model": "grok-imagine-video-1.5"})).expect("good");
+        assert_eq!(order.resolution, Resolution::P1080);
+        refused(json!({"model": "sora-2"}), 404, "sora-2");
+        refused(json!({"model": 7}), 422, "model");
+        refused(json!({"aspect_ratio": "21:9"}), 400, "aspect_ratio");
+    }
+
+    #[test]
+    fn prompts() {
+        refused(json!({"prompt": ""}), 400, "prompt");
+        refused(json!({"prompt": null}), 400, "prompt");
+        refused(json!({"prompt": 3}), 422, "prompt");
+        assert!(read(json!({"prompt": null, "image": {"url": PNG}})).is_ok());
+    }
+
+    #[test]
+    fn images() {
+        let order = read(json!({"input_reference": {"url": PNG}})).expect("good");
+        assert_eq!((order.inputs[0].role.as_str(), order.inputs[0].bytes), ("image", Some(5)));
+        refused(json!({"image": {"url": PNG, "file_id": "f"}}), 400, "exactly one");
+        refused(json!({"image": {}}), 400, "exactly one");
+        refused(json!({"image": {"file_id": "f_1"}}), 400, "f_1");
+        refused(json!({"image": PNG}), 422, "image");
+        refused(json!({"image": {"url": PNG}, "image_url": {"url": PNG}}), 422, "duplicate field");
+        refused(json!({"image": {"url": "http://a/b.png"}}), 400, "https");
+    }
+
+    #[test]
+    fn references() {
+        let references = |n: usize| Value::from(vec![json!({"url": PNG}); n]);
+        assert_eq!(read(json!({"reference_images": references(7)})).expect("good").images(), 7);
+        refused(json!({"reference_images": references(8)}), 400, "at most 7");
+        let v15 = |n| json!({"reference_images": references(n), "model": "grok-imagine-video-1.5"});
+        assert!(read(v15(14)).is_ok());
+        refused(v15(15), 400, "at most 14");
+        refused(json!({"reference_images": references(1), "duration": 11}), 400, "at most 10");
+        refused(json!({"reference_images": references(1), "image": {"url": PNG}}), 400, "together");
+        let mut sharp = v15(1);
+        sharp["resolution"] = json!("1080p");
+        refused(sharp, 400, "1080p");
+    }
+
+    #[test]
+    fn fields_of_one_model_only() {
+        refused(json!({"last_frame": {"url": PNG}}), 400, "last_frame");
+        let frame = json!({"image": {"url": PNG}, "timestamp_s": 3.5});
+        refused(json!({"keyframes": [frame]}), 400, "keyframes");
+        let v15 = |frames| json!({"model": "grok-imagine-video-1.5", "keyframes": frames});
+        assert!(read(v15(json!([frame, frame, frame, frame]))).is_ok());
+        refused(v15(json!([frame, frame, frame, frame, frame])), 400, "at most 4");
+        refused(v15(json!([{"image": {"url": PNG}, "timestamp_s": 8}])), 400, "timestamp_s");
+    }
+
+    #[test]
+    fn sounds_and_what_is_not_simulated() {
+        let order = read(json!({"reference_audios": [{"voice_id": "eve"}]})).expect("good");
+        assert_eq!((order.inputs[0].kind, order.images()), ("voice_id", 0));
+        refused(json!({"reference_audios": [{}]}), 400, "exactly one");
+        refused(json!({"output": {"upload_url": "https://a/b"}}), 400, "output is not simulated");
+        refused(json!({"storage_options": {"filename": "a"}}), 400, "storage_options");
+    }
+
+    #[test]
+    fn no_json_is_told_apart_from_wrong_json() {
+        assert_eq!(Order::from_json(b"{").expect_err("refused").status.as_u16(), 400);
+        assert_eq!(Order::from_json(b"[]").expect_err("refused").status.as_u16(), 422);
+    }
+}

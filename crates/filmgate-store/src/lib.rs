@@ -1,0 +1,1 @@
+//! Everything filmgate remembers, on disk.

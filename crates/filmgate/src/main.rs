@@ -1,0 +1,2 @@
+//! The `filmgate` binary.
+fn main() {}
