@@ -21,6 +21,8 @@ pub struct Model {
 pub struct Catalog {
     pools: Vec<Arc<Pool>>,
     models: Vec<Model>,
+    /// For each model the places of its pools: every decision asks for them.
+    pools_of: Vec<Box<[usize]>>,
 }
 
 /// What is wrong with a set of pools and models.
@@ -61,13 +63,15 @@ impl Catalog {
         if models.is_empty() {
             return Err(CatalogError::NoModel);
         }
-        for model in &models {
-            if let Some((pool, _)) = model.pools.iter().find(|(p, _)| !pools.iter().any(|q| q.name == *p)) {
+        let place = |model: &Model, pool: &str| {
+            pools.iter().position(|p| *p.name == *pool).ok_or_else(|| {
                 let (model, pool) = (model.name.to_string(), pool.to_string());
-                return Err(CatalogError::NoSuchPool { model, pool });
-            }
-        }
-        Ok(Self { pools: pools.into_iter().map(Arc::new).collect(), models })
+                CatalogError::NoSuchPool { model, pool }
+            })
+        };
+        let places = |model: &Model| model.pools.iter().map(|(pool, _)| place(model, pool)).collect();
+        let pools_of = models.iter().map(places).collect::<Result<_, _>>()?;
+        Ok(Self { pools: pools.into_iter().map(Arc::new).collect(), models, pools_of })
     }
 
     /// The founding document's two pools and one model: Basic 80 units in 20 h, Super 140 in 2 h, a video 4.
@@ -89,17 +93,16 @@ impl Catalog {
             costs: vec![Cost { resolution: None, max_seconds: None, units: 4, units_per_second: 0 }],
         };
         let model = "grok-imagine-video";
-        Self {
-            pools: vec![
-                Arc::new(pool("ssoBasic", &[(Resolution::P480, 6)], 80, 20)),
-                Arc::new(pool("ssoSuper", &[(Resolution::P480, 15), (Resolution::P720, 15)], 140, 2)),
-            ],
-            models: vec![Model {
-                name: model.into(),
-                aliases: vec!["grok-video".into()],
-                pools: vec![("ssoBasic".into(), model.into()), ("ssoSuper".into(), model.into())],
-            }],
-        }
+        let pools = vec![
+            pool("ssoBasic", &[(Resolution::P480, 6)], 80, 20),
+            pool("ssoSuper", &[(Resolution::P480, 15), (Resolution::P720, 15)], 140, 2),
+        ];
+        let model = Model {
+            name: model.into(),
+            aliases: vec!["grok-video".into()],
+            pools: vec![("ssoBasic".into(), model.into()), ("ssoSuper".into(), model.into())],
+        };
+        Self::new(pools, vec![model]).expect("every name is used once, and both pools are there")
     }
 
     /// All pools, weakest first.
@@ -128,8 +131,9 @@ impl Catalog {
     }
 
     /// The pools that serve a model, by their place in [`Catalog::pools`], in the model's order.
-    pub fn pools_of<'a>(&'a self, model: &'a Model) -> impl DoubleEndedIterator<Item = usize> + Clone + 'a {
-        model.pools.iter().filter_map(|(name, _)| self.pool_index(name))
+    pub fn pools_of(&self, model: &Model) -> impl DoubleEndedIterator<Item = usize> + Clone + '_ {
+        let place = self.models.iter().position(|m| m.name == model.name);
+        place.map_or(&[][..], |place| &self.pools_of[place]).iter().copied()
     }
 }
 

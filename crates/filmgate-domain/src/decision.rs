@@ -100,6 +100,9 @@ pub enum Reason {
         left: u64,
         /// Units that a full pool has.
         granted: u64,
+        /// When so much has come back that the pool can make it; unknown while that depends on videos in
+        /// flight.
+        until: Option<Timestamp>,
     },
 }
 
@@ -110,9 +113,16 @@ impl Reason {
             Reason::OutOfQuota { until }
             | Reason::Cooling { until }
             | Reason::InFlight { until, .. }
-            | Reason::Throttled { until } => *until,
+            | Reason::Throttled { until }
+            | Reason::KeptInReserve { until, .. } => *until,
             _ => None,
         }
+    }
+
+    /// Of two reasons that hold at once, the one that ends later; what ends nobody knows when ends last.
+    pub(crate) fn longer(self, other: Reason) -> Reason {
+        let (ours, other_ends) = (self.until(), other.until());
+        if ours.is_some() && (other_ends.is_none() || other_ends > ours) { other } else { self }
     }
 
     /// Of two reasons of the same kind, the one that ends first.
@@ -143,7 +153,7 @@ impl fmt::Display for Reason {
             }
             Reason::FallbackNotAllowed => f.write_str("a fallback is not allowed"),
             Reason::UpgradeNotAllowed => f.write_str("an upgrade is not allowed"),
-            Reason::KeptInReserve { left, granted } => {
+            Reason::KeptInReserve { left, granted, .. } => {
                 write!(f, "{left} of {granted} units left, kept for videos that only it can make")
             }
         }?;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Pool, Reason, Timestamp, TokenInfo, TokenStatus};
+use crate::manager::Totals;
+use crate::{Pool, Reason, Settlement, Timestamp, TokenInfo, TokenStatus};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -28,8 +29,8 @@ pub(crate) struct Entry {
     submits: VecDeque<Timestamp>,
     /// Its place in the manager's timers.
     pub(crate) timer: Option<Timestamp>,
-    /// What it adds to its pool's totals: units granted, units left.
-    pub(crate) counted: (u32, u32),
+    /// What it adds to the totals of which pool.
+    pub(crate) counted: Option<(usize, Totals)>,
 }
 
 impl Entry {
@@ -45,7 +46,7 @@ impl Entry {
             held: VecDeque::new(),
             submits: VecDeque::new(),
             timer: None,
-            counted: (0, 0),
+            counted: None,
         };
         if let Some((at, units)) = entry.info.opening {
             entry.spend(at, units);
@@ -59,6 +60,13 @@ impl Entry {
         Some(quota.units.saturating_sub(self.reserved).saturating_sub(self.spent_units))
     }
 
+    /// What it adds to the totals of its pool; nothing when it is out of use, or there is no quota.
+    pub(crate) fn share(&self, pool: &Pool) -> Option<Totals> {
+        let usable = matches!(self.info.status, TokenStatus::Active | TokenStatus::Cooling) && !self.removed;
+        let left = self.remaining(pool).filter(|_| usable)?;
+        Some(Totals { granted: u64::from(pool.quota?.units), left: u64::from(left) })
+    }
+
     /// Units spent in the current window.
     pub(crate) fn spent(&self) -> u32 {
         self.spent_units
@@ -69,30 +77,50 @@ impl Entry {
         self.open + self.held.len() as u32
     }
 
-    pub(crate) fn spend(&mut self, answered_at: Timestamp, units: u32) {
+    /// Whether it was taken out and no job needs it any more.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.removed && self.open == 0
+    }
+
+    fn spend(&mut self, answered_at: Timestamp, units: u32) {
         if units > 0 {
             insert_sorted(&mut self.spent, (answered_at, units));
             self.spent_units = self.spent_units.saturating_add(units);
         }
     }
 
-    pub(crate) fn hold_slot(&mut self, until: Timestamp) {
-        insert_sorted(&mut self.held, until);
+    fn forget_spent(&mut self) {
+        self.spent.clear();
+        self.spent_units = 0;
     }
 
-    pub(crate) fn note_submit(&mut self, pool: Option<&Pool>, at: Timestamp) {
-        if pool.is_some_and(|p| p.submits_per_minute.is_some()) {
-            insert_sorted(&mut self.submits, at);
+    /// Enters what a settled reservation leaves behind.
+    pub(crate) fn settle(&mut self, units: u32, settlement: Settlement, now: Timestamp) {
+        if let Some(at) = settlement.spent_at {
+            self.spend(at, units);
         }
+        if let Some(until) = settlement.slot_until.filter(|until| *until > now) {
+            insert_sorted(&mut self.held, until);
+        }
+    }
+
+    pub(crate) fn note_submit(&mut self, at: Timestamp) {
+        insert_sorted(&mut self.submits, at);
     }
 
     /// Lets everything happen that happens by itself until `now`.
     pub(crate) fn advance(&mut self, pool: Option<&Pool>, now: Timestamp) {
-        if let Some(quota) = pool.and_then(|p| p.quota) {
-            while let Some(&(_, units)) = self.spent.front().filter(|(at, _)| *at + quota.window <= now) {
-                self.spent_units -= units;
-                self.spent.pop_front();
+        match pool.map(|p| p.quota) {
+            Some(Some(quota)) => {
+                while let Some(&(_, units)) = self.spent.front().filter(|(at, _)| *at + quota.window <= now) {
+                    self.spent_units -= units;
+                    self.spent.pop_front();
+                }
             }
+            // Without a window they would pile up for ever.
+            Some(None) => self.forget_spent(),
+            // The pool may come back with the next configuration.
+            None => {}
         }
         while self.held.front().is_some_and(|until| *until <= now) {
             self.held.pop_front();
@@ -117,48 +145,69 @@ impl Entry {
     }
 
     /// Why it cannot take a video that costs `cost` units now; `None` when it can.
+    ///
+    /// Of several reasons the one that lasts longest: not before that is over can the token be had.
     pub(crate) fn obstacle(&self, pool: &Pool, cost: u32) -> Option<Reason> {
-        match self.info.status {
-            TokenStatus::Disabled => return Some(Reason::Disabled),
-            TokenStatus::Expired => return Some(Reason::Expired),
-            TokenStatus::Cooling => return Some(Reason::Cooling { until: self.info.cooling_until }),
-            TokenStatus::Active => {}
-        }
-        if let Some(limit) = pool.max_in_flight.filter(|limit| self.in_flight() >= *limit) {
-            return Some(Reason::InFlight { limit, until: self.held.front().copied() });
-        }
-        if let Some(limit) = pool.submits_per_minute.filter(|limit| self.submits.len() >= *limit as usize) {
-            let frees = self.submits.len().saturating_sub(limit as usize);
-            return Some(Reason::Throttled { until: self.submits.get(frees).map(|at| *at + MINUTE) });
-        }
-        if self.remaining(pool).is_some_and(|left| left < cost) {
-            return Some(Reason::OutOfQuota { until: self.affordable_at(pool, cost) });
-        }
-        None
+        let out_of_use = match self.info.status {
+            TokenStatus::Disabled => Some(Reason::Disabled),
+            TokenStatus::Expired => Some(Reason::Expired),
+            TokenStatus::Cooling => Some(Reason::Cooling { until: self.info.cooling_until }),
+            TokenStatus::Active => None,
+        };
+        let out_of_quota = self.remaining(pool).filter(|left| *left < cost);
+        let out_of_quota = out_of_quota.map(|_| Reason::OutOfQuota { until: self.affordable_at(pool, cost) });
+        [out_of_use, self.busy(pool), self.throttled(pool), out_of_quota]
+            .into_iter()
+            .flatten()
+            .reduce(Reason::longer)
+    }
+
+    fn busy(&self, pool: &Pool) -> Option<Reason> {
+        let limit = pool.max_in_flight?;
+        // So many have to end before there is a slot; what is open ends nobody knows when.
+        let beyond = self.in_flight().checked_sub(limit)?;
+        Some(Reason::InFlight { limit, until: self.held.get(beyond as usize).copied() })
+    }
+
+    fn throttled(&self, pool: &Pool) -> Option<Reason> {
+        let limit = pool.submits_per_minute? as usize;
+        let beyond = self.submits.len().checked_sub(limit)?;
+        Some(Reason::Throttled { until: self.submits.get(beyond).map(|at| *at + MINUTE) })
     }
 
     /// When enough spent units have come back; `None` when that depends on open reservations.
     fn affordable_at(&self, pool: &Pool, cost: u32) -> Option<Timestamp> {
-        let quota = pool.quota?;
-        let mut owed = (u64::from(cost) + u64::from(self.reserved) + u64::from(self.spent_units))
-            .checked_sub(u64::from(quota.units))?;
-        for (at, units) in &self.spent {
-            owed = owed.saturating_sub(u64::from(*units));
-            if owed == 0 {
-                return Some(*at + quota.window);
-            }
-        }
-        None
+        let mut left = self.remaining(pool)?;
+        self.returns(pool).find_map(|(at, units)| {
+            left += units;
+            (left >= cost).then_some(at)
+        })
+    }
+
+    /// The units that come back, and when, earliest first. What is spent beyond a quota that has shrunk only
+    /// makes up for that.
+    pub(crate) fn returns(&self, pool: &Pool) -> impl Iterator<Item = (Timestamp, u32)> + '_ {
+        let (quota, window) = pool.quota.map_or((0, Duration::ZERO), |q| (q.units, q.window));
+        let mut beyond = self.reserved.saturating_add(self.spent_units).saturating_sub(quota);
+        self.spent.iter().map(move |(at, units)| {
+            let made_up = beyond.min(*units);
+            beyond -= made_up;
+            (*at + window, units - made_up)
+        })
     }
 
     /// Where it stands among the tokens of its pool that can take a video; higher is better.
     ///
-    /// Without a quota, tokens with fewer videos in flight are the fuller ones.
+    /// Without a quota, tokens with fewer videos in flight are the fuller ones (more than 4,095 are all one).
     pub(crate) fn rank(&self, pool: &Pool) -> Option<u32> {
-        if self.removed || self.obstacle(pool, 0).is_some() {
+        let takes_videos = self.info.status == TokenStatus::Active
+            && !self.removed
+            && pool.max_in_flight.is_none_or(|limit| self.in_flight() < limit)
+            && pool.submits_per_minute.is_none_or(|limit| self.submits.len() < limit as usize);
+        if !takes_videos {
             return None;
         }
-        Some(self.remaining(pool).unwrap_or(u32::MAX - self.in_flight()))
+        Some(self.remaining(pool).unwrap_or(4_095u32.saturating_sub(self.in_flight())))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Explains decisions: walks over the tokens and says of every pool and class of tokens why it was passed over.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use crate::entry::Entry;
+use crate::manager::Totals;
 use crate::{
-    Catalog, Chosen, Decision, Model, NoToken, PassedOver, Reason, Shape, Timestamp, TokenClass,
+    Catalog, Chosen, Decision, Model, NoToken, PassedOver, Pool, Reason, Shape, Timestamp, TokenClass,
     TokenManager, routing,
 };
 
@@ -69,14 +73,17 @@ impl TokenManager {
     /// The tokens of a candidate pool that cannot take the video now, by reason.
     fn passed_over(&self, catalog: &Catalog, candidate: &crate::Candidate) -> PassedOver {
         let pool = &catalog.pools()[candidate.pool];
+        let cost = pool.cost(&candidate.sent);
         let mut classes: Vec<TokenClass> = Vec::new();
-        if let Some(reason) = self.barrier(candidate) {
+        if let Some(mut reason) = self.barrier(candidate) {
+            if let Reason::KeptInReserve { until, .. } = &mut reason {
+                *until = self.open_to_upgrades_at(candidate.pool, pool, cost);
+            }
             classes.push(TokenClass { tokens: 0, reason });
             return PassedOver { pool: pool.name.clone(), classes };
         }
-        let cost = pool.cost(&candidate.sent);
         let mut tokens = 0u32;
-        for entry in self.entries.iter().filter(|e| e.pool == Some(candidate.pool) && !e.removed) {
+        for entry in self.tokens_of(candidate.pool) {
             tokens += 1;
             let Some(reason) = entry.obstacle(pool, cost) else { continue };
             match classes.iter_mut().find_map(|class| class.reason.merge(reason).then_some(class)) {
@@ -88,6 +95,29 @@ impl TokenManager {
             classes.push(TokenClass { tokens: 0, reason: Reason::NoTokens });
         }
         PassedOver { pool: pool.name.clone(), classes }
+    }
+
+    /// When enough units have come back that upgrades may use a pool again, and one of its tokens can.
+    fn open_to_upgrades_at(&self, index: usize, pool: &Pool, cost: u32) -> Option<Timestamp> {
+        let Totals { granted, mut left } = self.totals[index];
+        let counted = self.tokens_of(index).filter(|e| e.counted.is_some());
+        let mut returns: BinaryHeap<_> = counted.flat_map(|e| e.returns(pool)).map(Reverse).collect();
+        let mut filled_at = Timestamp::default();
+        while self.is_reserve(left, granted) {
+            let Reverse((at, units)) = returns.pop()?;
+            left += u64::from(units);
+            filled_at = at;
+        }
+        let free_at = |entry: &Entry| match entry.obstacle(pool, cost) {
+            None => Some(filled_at),
+            Some(reason) => reason.until(),
+        };
+        let first_free_at = self.tokens_of(index).filter_map(free_at).min()?;
+        Some(first_free_at.max(filled_at))
+    }
+
+    fn tokens_of(&self, pool: usize) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |e| e.pool == Some(pool) && !e.removed)
     }
 }
 

@@ -2,17 +2,18 @@
 //!
 //! The manager is a plain value: no lock, no I/O, no clock. Whoever shares it wraps it in a mutex.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
+use rustc_hash::FxHashMap;
 
 use crate::entry::Entry;
 use crate::ranking::Ranking;
 use crate::{
-    Blame, Candidate, Catalog, Model, NoToken, Pool, Reason, Resolution, Route, RoutingSettings, Seconds,
-    Shape, Timestamp, TokenId, TokenInfo, TokenStatus, routing,
+    Blame, Candidate, Catalog, Model, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape,
+    Timestamp, TokenId, TokenInfo, TokenStatus, routing,
 };
 
 /// All tokens, ready to be chosen from.
@@ -23,7 +24,9 @@ pub struct TokenManager {
     fail_threshold: u32,
     first_pause: Duration,
     pub(crate) entries: Vec<Entry>,
-    by_id: HashMap<TokenId, u32>,
+    by_id: FxHashMap<TokenId, u32>,
+    /// Places in `entries` that removed tokens left empty.
+    vacant: Vec<u32>,
     pub(crate) ranking: Ranking,
     /// When a token changes by itself next: a cooling ends, units or a slot come back.
     timers: BTreeSet<(Timestamp, u32)>,
@@ -73,6 +76,13 @@ pub struct Settlement {
     pub slot_until: Option<Timestamp>,
 }
 
+impl Settlement {
+    /// Whether it is as if the reservation had never been.
+    fn leaves_nothing(&self) -> bool {
+        self.spent_at.is_none() && self.slot_until.is_none()
+    }
+}
+
 /// A pool at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolSummary {
@@ -98,7 +108,8 @@ impl TokenManager {
             fail_threshold: 5,
             first_pause: Duration::from_secs(60),
             entries: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: FxHashMap::default(),
+            vacant: Vec::new(),
             ranking: Ranking::new(pools),
             timers: BTreeSet::new(),
             totals: vec![Totals::default(); pools],
@@ -112,13 +123,15 @@ impl TokenManager {
         self.first_pause = first_pause;
     }
 
-    /// Takes other pools, models and switches into use. Tokens, reservations and what was spent stay.
+    /// Takes other pools, models and switches into use. Tokens, reservations and what was spent stay; units
+    /// that came back under the old windows do not go away again.
     pub fn reconfigure(
         &mut self,
         catalog: impl Into<Arc<Catalog>>,
         routing: RoutingSettings,
         now: Timestamp,
     ) {
+        self.advance(now);
         self.catalog = catalog.into();
         self.routing = routing;
         let pools = self.catalog.pools().len();
@@ -126,8 +139,11 @@ impl TokenManager {
         self.totals = vec![Totals::default(); pools];
         for index in 0..self.entries.len() {
             let entry = &mut self.entries[index];
+            if entry.is_drained() {
+                continue;
+            }
             entry.pool = self.catalog.pool_index(&entry.info.pool);
-            entry.counted = (0, 0);
+            entry.counted = None;
             self.refresh(index as u32, now);
         }
     }
@@ -145,11 +161,16 @@ impl TokenManager {
     // ---- choosing ----
 
     /// The token of a pool that would be chosen now, with everything known about it. Nothing is reserved.
+    /// `None` when every token is busy, cooling, switched off, or has nothing left of its quota.
     #[doc(alias = "get_token_info")]
     pub fn token_info(&mut self, pool: &str, now: Timestamp) -> Option<&TokenInfo> {
         self.advance(now);
         let pool = self.catalog.pool_index(pool)?;
-        let (_, token) = self.ranking.peek(pool)?;
+        let (rank, token) = self.ranking.peek(pool)?;
+        let exhausted = rank == 0 && self.catalog.pools()[pool].quota.is_some();
+        if exhausted {
+            return None;
+        }
         Some(&self.entries[token as usize].info)
     }
 
@@ -185,23 +206,38 @@ impl TokenManager {
         rng: &mut impl Rng,
     ) -> Result<Grant, NoToken> {
         self.advance(now);
-        let catalog = Arc::clone(&self.catalog);
-        let model = self.model(&catalog, model)?;
+        let (candidate, index, first_choice) = self.choose(model, asked, rng)?;
+        let Candidate { pool, route, sent } = candidate;
+        let reservation = self.take(index, pool, &sent, now);
+        Ok(Grant { reservation, pool, route, sent, first_choice })
+    }
+
+    /// The pool and the token (by its index) for a video, and the pool that was looked at first.
+    fn choose(
+        &self,
+        model: &str,
+        asked: Shape,
+        rng: &mut impl Rng,
+    ) -> Result<(Candidate, u32, usize), NoToken> {
+        let catalog = &*self.catalog;
+        let model = self.model(catalog, model)?;
         let smart = self.routing.smart_token_routing;
-        routing::check(&catalog, model, asked, smart).map_err(NoToken::Undeliverable)?;
+        routing::check(catalog, model, asked, smart).map_err(NoToken::Undeliverable)?;
 
         let mut first_choice = None;
-        for candidate in routing::candidates(&catalog, model, asked, smart) {
+        for candidate in routing::candidates(catalog, model, asked, smart) {
             let first_choice = *first_choice.get_or_insert(candidate.pool);
             if self.barrier(&candidate).is_some() {
                 continue;
             }
-            if let Some(reservation) = self.take(&catalog.pools()[candidate.pool], &candidate, now, rng) {
-                let Candidate { pool, route, sent } = candidate;
-                return Ok(Grant { reservation, pool, route, sent, first_choice });
+            let pool = &catalog.pools()[candidate.pool];
+            if let Some((rank, index)) = self.ranking.best(candidate.pool, rng)
+                && (pool.quota.is_none() || rank >= pool.cost(&candidate.sent))
+            {
+                return Ok((candidate, index, first_choice));
             }
         }
-        Err(NoToken::Shortage(Box::new(self.explain_in(&catalog, model, asked))))
+        Err(NoToken::Shortage(Box::new(self.explain_in(catalog, model, asked))))
     }
 
     pub(crate) fn model<'a>(&self, catalog: &'a Catalog, name: &str) -> Result<&'a Model, NoToken> {
@@ -223,31 +259,30 @@ impl TokenManager {
             Route::Upgrade => {
                 let Totals { granted, left } = self.totals[candidate.pool];
                 let limited = self.catalog.pools()[candidate.pool].quota.is_some();
-                let scarce = (left as f64) < self.routing.upgrade_reserve * granted as f64;
-                (limited && scarce).then_some(Reason::KeptInReserve { left, granted })
+                let kept = Reason::KeptInReserve { left, granted, until: None };
+                (limited && self.is_reserve(left, granted)).then_some(kept)
             }
         }
     }
 
-    fn take(
-        &mut self,
-        pool: &Pool,
-        candidate: &Candidate,
-        now: Timestamp,
-        rng: &mut impl Rng,
-    ) -> Option<Reservation> {
-        let units = pool.cost(&candidate.sent);
-        let (rank, index) = self.ranking.best(candidate.pool, rng)?;
-        if pool.quota.is_some() && rank < units {
-            return None;
-        }
+    /// Whether what is left of a pool's quota is kept for videos that only it can make.
+    pub(crate) fn is_reserve(&self, left: u64, granted: u64) -> bool {
+        (left as f64) < self.routing.upgrade_reserve * granted as f64
+    }
+
+    fn take(&mut self, index: u32, pool: usize, sent: &Shape, now: Timestamp) -> Reservation {
+        let pool = &*self.catalog.pools()[pool];
+        let units = pool.cost(sent);
         let entry = &mut self.entries[index as usize];
         entry.open += 1;
         entry.reserved += units;
-        entry.note_submit(Some(pool), now);
         let token = entry.info.id;
-        self.refresh(index, now);
-        Some(Reservation { token, units })
+        if pool.submits_per_minute.is_some() {
+            entry.note_submit(now);
+            self.schedule(index);
+        }
+        self.rank(index);
+        Reservation { token, units }
     }
 
     // ---- the end of a reservation ----
@@ -258,13 +293,12 @@ impl TokenManager {
         let entry = &mut self.entries[index as usize];
         entry.open -= 1;
         entry.reserved -= reservation.units;
-        if let Some(at) = settlement.spent_at {
-            entry.spend(at, reservation.units);
+        if settlement.leaves_nothing() {
+            self.rank(index);
+        } else {
+            entry.settle(reservation.units, settlement, now);
+            self.refresh(index, now);
         }
-        if let Some(until) = settlement.slot_until.filter(|until| *until > now) {
-            entry.hold_slot(until);
-        }
-        self.refresh(index, now);
         self.drop_if_drained(index);
     }
 
@@ -284,11 +318,13 @@ impl TokenManager {
         now: Timestamp,
     ) -> Option<Reservation> {
         let &index = self.by_id.get(&token)?;
+        let limited = self.limits_submissions(index);
         let entry = &mut self.entries[index as usize];
-        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
         entry.open += 1;
         entry.reserved += units;
-        entry.note_submit(pool, reserved_at);
+        if limited {
+            entry.note_submit(reserved_at);
+        }
         self.refresh(index, now);
         Some(Reservation { token, units })
     }
@@ -304,33 +340,37 @@ impl TokenManager {
         now: Timestamp,
     ) {
         let Some(&index) = self.by_id.get(&token) else { return };
+        let limited = self.limits_submissions(index);
         let entry = &mut self.entries[index as usize];
-        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
-        entry.note_submit(pool, reserved_at);
-        if let Some(at) = settlement.spent_at {
-            entry.spend(at, units);
+        if limited {
+            entry.note_submit(reserved_at);
         }
-        if let Some(until) = settlement.slot_until.filter(|until| *until > now) {
-            entry.hold_slot(until);
-        }
+        entry.settle(units, settlement, now);
         self.refresh(index, now);
     }
 
     // ---- what is known about tokens ----
 
-    /// Adds a token, or takes over what is new about one that is known (a removed one comes back).
+    /// Adds a token, or takes over what is new about one that is known (a removed one that still drains comes
+    /// back). Its books stay as they are: `opening` counts only the first time.
     pub fn add(&mut self, info: TokenInfo, now: Timestamp) {
+        // It may change its pool, and with that its window.
+        self.advance(now);
         let pool = self.catalog.pool_index(&info.pool);
         let index = if let Some(&index) = self.by_id.get(&info.id) {
             let entry = &mut self.entries[index as usize];
-            entry.info = info;
+            entry.info = TokenInfo { opening: entry.info.opening, ..info };
             entry.pool = pool;
             entry.removed = false;
             index
         } else {
-            let index = self.entries.len() as u32;
+            let index = self.vacant.pop().unwrap_or(self.entries.len() as u32);
             self.by_id.insert(info.id, index);
-            self.entries.push(Entry::new(info, pool));
+            let entry = Entry::new(info, pool);
+            match self.entries.get_mut(index as usize) {
+                Some(vacant) => *vacant = entry,
+                None => self.entries.push(entry),
+            }
             index
         };
         self.refresh(index, now);
@@ -341,7 +381,8 @@ impl TokenManager {
         self.by_id.get(&token).map(|&index| &self.entries[index as usize].info)
     }
 
-    /// All tokens that are not removed, with units spent in the window, units reserved, and videos in flight.
+    /// All tokens that are not removed, in no particular order, with units spent in the window, units
+    /// reserved, and videos in flight.
     pub fn tokens(&self) -> impl Iterator<Item = (&TokenInfo, u32, u32, u32)> {
         let present = self.entries.iter().filter(|e| !e.removed);
         present.map(|e| (&e.info, e.spent(), e.reserved, e.in_flight()))
@@ -429,8 +470,8 @@ impl TokenManager {
         })
     }
 
-    /// Takes a token out. It is never chosen again; while jobs use it, [`TokenManager::get`] still finds it.
-    /// False when it is not known.
+    /// Takes a token out. It is never chosen again; while jobs use it, [`TokenManager::get`] still finds it,
+    /// then it is forgotten, with its books. False when it is not known.
     pub fn remove(&mut self, token: TokenId, now: Timestamp) -> bool {
         let Some(&index) = self.by_id.get(&token) else { return false };
         self.entries[index as usize].removed = true;
@@ -483,28 +524,24 @@ impl TokenManager {
         true
     }
 
-    /// Brings everything that is derived from an entry up to date: rank, totals, timer.
+    fn limits_submissions(&self, index: u32) -> bool {
+        let pool = self.entries[index as usize].pool;
+        pool.is_some_and(|pool| self.catalog.pools()[pool].submits_per_minute.is_some())
+    }
+
+    /// Brings everything that is derived from an entry up to date.
     fn refresh(&mut self, index: u32, now: Timestamp) {
         let entry = &mut self.entries[index as usize];
         let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
         entry.advance(pool, now);
+        self.schedule(index);
+        self.rank(index);
+    }
 
-        let rank = pool.and_then(|p| entry.rank(p));
-        let target = entry.pool.zip(rank);
-        let (granted, left) = match (entry.info.status, pool.and_then(|p| p.quota)) {
-            (TokenStatus::Active | TokenStatus::Cooling, Some(quota)) if !entry.removed => {
-                (quota.units, pool.and_then(|p| entry.remaining(p)).unwrap_or(0))
-            }
-            _ => (0, 0),
-        };
-        if let Some(pool) = entry.pool {
-            let totals = &mut self.totals[pool];
-            totals.granted = totals.granted + u64::from(granted) - u64::from(entry.counted.0);
-            totals.left = totals.left + u64::from(left) - u64::from(entry.counted.1);
-        }
-        entry.counted = (granted, left);
-        entry.info.quota = pool.and_then(|p| entry.remaining(p));
-
+    /// Sets the timer for what an entry does next by itself.
+    fn schedule(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
         let next = entry.next_change(pool);
         if next != entry.timer {
             if let Some(old) = entry.timer {
@@ -515,13 +552,34 @@ impl TokenManager {
             }
             entry.timer = next;
         }
-        self.ranking.set(index, target);
     }
 
-    /// Forgets a removed token once nothing needs it: its index stays empty, its secret is wiped.
+    /// Puts an entry where it belongs among the others, and its units into the totals of its pool.
+    fn rank(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        let pool = entry.pool.map(|p| &*self.catalog.pools()[p]);
+        entry.info.quota = pool.and_then(|p| entry.remaining(p));
+
+        let counted = entry.pool.zip(pool.and_then(|p| entry.share(p)));
+        if counted != entry.counted {
+            // The token may have come from another pool.
+            if let Some((pool, share)) = std::mem::replace(&mut entry.counted, counted) {
+                self.totals[pool].granted -= share.granted;
+                self.totals[pool].left -= share.left;
+            }
+            if let Some((pool, share)) = counted {
+                self.totals[pool].granted += share.granted;
+                self.totals[pool].left += share.left;
+            }
+        }
+        let rank = pool.and_then(|p| entry.rank(p));
+        self.ranking.set(index, entry.pool.zip(rank));
+    }
+
+    /// Forgets a removed token once nothing needs it: its secret is wiped, its place is free for another.
     fn drop_if_drained(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
-        if !entry.removed || entry.open > 0 {
+        if !entry.is_drained() {
             return;
         }
         self.by_id.remove(&entry.info.id);
@@ -530,6 +588,7 @@ impl TokenManager {
             self.timers.remove(&(old, index));
         }
         entry.pool = None;
+        self.vacant.push(index);
     }
 }
 

@@ -79,6 +79,12 @@ impl Pool {
             .any(|c| c.resolution == shape.resolution && shape.seconds <= c.max_seconds && c.serves(model))
     }
 
+    /// The longest video of a resolution that it delivers with this model.
+    pub fn longest(&self, model: &str, resolution: Resolution) -> Option<Seconds> {
+        let fitting = self.delivers.iter().filter(|c| c.resolution == resolution && c.serves(model));
+        fitting.map(|c| c.max_seconds).max()
+    }
+
     /// What to ask this pool for instead of a `shape` that it does not deliver: the nearest resolution,
     /// a lower one before a higher, and of that as much of the length as there is.
     ///

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Catalog, Model, Seconds, Shape};
+use crate::{Catalog, Model, Resolution, Seconds, Shape};
 
 /// The switches of `[video]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +88,8 @@ pub struct Undeliverable {
     pub asked: Shape,
     /// The model's public name.
     pub model: Box<str>,
+    /// The longest video of that resolution that can be had; `None` when there is none of it at all.
+    pub longest: Option<Seconds>,
     /// What can be had, as a sentence.
     pub available: String,
 }
@@ -132,23 +134,23 @@ pub(crate) fn check(
     if deliverable || !smart {
         return Ok(());
     }
-    Err(Box::new(Undeliverable { asked, model: model.name.clone(), available: available(catalog, model) }))
+    let longest = longest(catalog, model, asked.resolution);
+    let available = available(catalog, model);
+    Err(Box::new(Undeliverable { asked, model: model.name.clone(), longest, available }))
 }
 
-/// "it makes 480p up to 15 s, 720p up to 15 s".
+/// The longest video of a resolution that some pool of the model delivers.
+fn longest(catalog: &Catalog, model: &Model, resolution: Resolution) -> Option<Seconds> {
+    let pools = catalog.pools_of(model).map(|pool| &catalog.pools()[pool]);
+    pools.filter_map(|pool| pool.longest(&model.name, resolution)).max()
+}
+
+/// "it makes 480p up to 15s, 720p up to 15s".
 fn available(catalog: &Catalog, model: &Model) -> String {
-    let longest = |resolution| {
-        let fits = |seconds: &u32| {
-            let shape = Shape {
-                resolution,
-                seconds: Seconds::new(*seconds).unwrap_or_default(),
-                aspect_ratio: crate::AspectRatio::R16x9,
-            };
-            catalog.pools_of(model).any(|pool| catalog.pools()[pool].delivers(&model.name, &shape))
-        };
-        (1..=Seconds::MAX).rev().find(fits).map(|seconds| format!("{resolution} up to {seconds}s"))
+    let offer = |resolution| {
+        longest(catalog, model, resolution).map(|seconds| format!("{resolution} up to {seconds}s"))
     };
-    let offers: Vec<String> = crate::Resolution::ALL.into_iter().filter_map(longest).collect();
+    let offers: Vec<String> = Resolution::ALL.into_iter().filter_map(offer).collect();
     if offers.is_empty() { "it makes nothing".to_owned() } else { format!("it makes {}", offers.join(", ")) }
 }
 
@@ -216,7 +218,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{AspectRatio, Resolution};
+    use crate::AspectRatio;
 
     fn shape(resolution: Resolution, seconds: u32) -> Shape {
         Shape { resolution, seconds: Seconds::new(seconds).unwrap(), aspect_ratio: AspectRatio::R16x9 }

@@ -1,6 +1,7 @@
 //! An upstream credential of the operator, and everything known about it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -8,13 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::{Timestamp, TokenId};
 
 /// A credential's text. Printing it, in any format, shows its first characters only.
+///
+/// Clones share the text; it is wiped from memory when the last one is dropped.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret(Arc<SecretString>);
 
 impl Secret {
-    /// Wraps the text; it is wiped from memory when dropped.
+    /// Wraps the text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(SecretString::from(text.into()))
+        Self(Arc::new(SecretString::from(text.into())))
     }
 
     /// The text itself, for the one place that sends or seals it.

@@ -1,1 +1,193 @@
-//! Filmgate's HTTP face: dialects, media links, admin API.
+//! Filmgate's HTTP face: every route is in [`router`].
+
+mod admin;
+mod auth;
+mod dialect;
+mod fields;
+mod links;
+mod media;
+mod models;
+mod probes;
+mod refusal;
+mod serve;
+mod videos;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{get, post};
+use filmgate_domain::{Job, JobId};
+use filmgate_engine::Engine;
+use filmgate_store::StoreError;
+use http::{HeaderName, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+
+pub use admin::{ConfigProblem, Configuration};
+pub use auth::new_key;
+pub use serve::{Limits, serve};
+
+use auth::{Caller, Keys};
+use dialect::{Dialect, spelling};
+use links::Links;
+use probes::Requests;
+use refusal::Refusal;
+
+/// Everything that handlers need. Cloning is cheap.
+#[derive(Clone)]
+pub struct App {
+    engine: Engine,
+    keys: Keys,
+    admin_key: [u8; 32],
+    links: Links,
+    settings: Arc<ArcSwap<HttpSettings>>,
+    configuration: Arc<dyn Configuration>,
+    requests: Requests,
+}
+
+/// What a reload can change.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The address that clients use, without a slash at the end.
+    pub public_url: String,
+    /// How long links to videos work.
+    pub link_ttl: Duration,
+    /// What a chat completion contains.
+    pub chat_content: ChatContent,
+    /// How often a stream gets a comment line.
+    pub chat_ping: Duration,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+}
+
+/// What a chat completion contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatContent {
+    /// The bare link.
+    Url,
+    /// A `<video>` element.
+    Html,
+}
+
+/// What an [`App`] is made of.
+pub struct AppParts {
+    /// The engine.
+    pub engine: Engine,
+    /// SHA-256 of the admin key.
+    pub admin_key: [u8; 32],
+    /// The key that signs links.
+    pub link_key: [u8; 32],
+    /// What a reload can change.
+    pub settings: HttpSettings,
+    /// Shows, changes and reloads the configuration.
+    pub configuration: Arc<dyn Configuration>,
+}
+
+impl App {
+    /// Reads the client keys.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn new(parts: AppParts) -> Result<App, StoreError> {
+        let keys = Keys::default();
+        keys.load(parts.engine.store()).await?;
+        Ok(App {
+            engine: parts.engine,
+            keys,
+            admin_key: parts.admin_key,
+            links: Links::new(parts.link_key),
+            settings: Arc::new(ArcSwap::from_pointee(parts.settings)),
+            configuration: parts.configuration,
+            requests: Requests::default(),
+        })
+    }
+
+    /// Adds a client key that somebody already knows. The caller of that name owns its jobs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn add_client_key(&self, name: &str, key: &str) -> Result<filmgate_domain::KeyId, StoreError> {
+        let (store, now) = (self.engine.store(), self.engine.now());
+        let caller = store.add_caller(name, now).await?;
+        self.keys.add(store, caller, name, key, now).await
+    }
+
+    /// Takes other settings into use.
+    pub fn reload(&self, settings: HttpSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// A fresh link to the file of a job.
+    fn link(&self, job: JobId) -> String {
+        let settings = self.settings.load();
+        self.links.make(&settings.public_url, job, self.engine.now(), settings.link_ttl)
+    }
+
+    fn default_model(&self) -> String {
+        self.engine.settings().catalog.default_model().name.to_string()
+    }
+
+    /// A job of this caller by a spelled id. Somebody else's does not exist.
+    async fn find(&self, caller: Caller, id: &str) -> Result<(Dialect, Arc<Job>), Refusal> {
+        let (dialect, id) = spelling(id).ok_or_else(Refusal::no_such_video)?;
+        let job = self.engine.job(id).await?.filter(|job| job.caller == caller.0);
+        job.map(|job| (dialect, job)).ok_or_else(Refusal::no_such_video)
+    }
+}
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let max_body = app.settings.load().max_body;
+    let request_id = HeaderName::from_static("x-request-id");
+    Router::new()
+        // OpenAI Videos and xAI
+        .route("/v1/videos", post(videos::create_openai))
+        .route("/v1/videos/generations", post(videos::create_xai))
+        .route("/v1/videos/{id}", get(videos::retrieve))
+        .route("/v1/videos/{id}/content", get(media::content))
+        // chat completions
+        .route("/v1/chat/completions", post(videos::chat))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{model}", get(models::retrieve))
+        // signed links
+        .route("/media/{name}", get(media::signed))
+        // the operator
+        .nest("/admin/v1", admin::router())
+        // probes
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .route_layer(middleware::from_fn_with_state(app.clone(), probes::count))
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(app)
+}
+
+async fn no_such_route(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(100).collect();
+    let message = format!("there is nothing at {path}; clients begin at /v1");
+    let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", message);
+    refusal.into_response(Dialect::of_path(request.uri().path()))
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+    refusal.into_response(Dialect::of_path(request.uri().path()))
+}
+
+fn panicked() -> Response {
+    tracing::error!("a handler panicked; this is a defect of filmgate, please report it");
+    let message = "filmgate made a mistake; its log says more";
+    let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message);
+    refusal.into_response(Dialect::OpenAi)
+}

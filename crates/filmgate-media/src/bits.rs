@@ -2,8 +2,8 @@
 
 use crate::ProbeError;
 
-/// The bits of a NAL unit from its front, without the bytes that were put in to avoid start codes (a 3 after two
-/// zeros). A bit that is not there is an error, so every loop that reads one ends.
+/// The bits of a NAL unit from its front, without the bytes that were put in to avoid start codes (a 3 after
+/// two zeros). A bit that is not there is an error, so every loop that reads one ends.
 #[derive(Debug)]
 pub(crate) struct Bits<'a> {
     bytes: std::slice::Iter<'a, u8>,
@@ -19,7 +19,10 @@ impl<'a> Bits<'a> {
     }
 
     fn byte(&mut self) -> Result<u8, ProbeError> {
-        self.bytes.next().copied().ok_or(ProbeError::damaged(self.kind, "the description of its pictures is cut off"))
+        self.bytes
+            .next()
+            .copied()
+            .ok_or(ProbeError::damaged(self.kind, "the description of its pictures is cut off"))
     }
 
     /// The next bit.

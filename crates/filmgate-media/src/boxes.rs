@@ -1,13 +1,14 @@
 //! Boxes: how they are found in a file or in memory, and how the fields in one are read.
 //!
-//! An MP4 file is a row of boxes: 4 bytes of size, 4 bytes of kind, a body; the bodies of some kinds are rows of boxes
-//! again (ISO/IEC 14496-12, 4.2). Nothing here reads past the bytes it was given.
+//! An MP4 file is a row of boxes: 4 bytes of size, 4 bytes of kind, a body; the bodies of some kinds are rows
+//! of boxes again (ISO/IEC 14496-12, 4.2). Nothing here reads past the bytes it was given.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use crate::ProbeError;
 
-/// Reads `count` bytes at `at` of a file of `len` bytes. Memory grows with the bytes that arrive, not with `count`.
+/// Reads `count` bytes at `at` of a file of `len` bytes. Memory grows with the bytes that arrive, not with
+/// `count`.
 pub(crate) fn read_at(
     reader: &mut (impl Read + Seek),
     at: u64,
@@ -41,7 +42,8 @@ impl Header {
         Self::parse(&front, room)?.ok_or(ProbeError::Truncated { what: "a part goes on beyond its end", len })
     }
 
-    /// Reads the head from the first bytes of a box that has `room` bytes to lie in; `None` if the box needs more.
+    /// Reads the head from the first bytes of a box that has `room` bytes to lie in; `None` if the box needs
+    /// more.
     fn parse(front: &[u8], room: u64) -> Result<Option<Self>, ProbeError> {
         let Some((size, rest)) = front.split_first_chunk() else { return Ok(None) };
         let Some((&kind, rest)) = rest.split_first_chunk() else { return Ok(None) };
@@ -75,8 +77,8 @@ impl Header {
     }
 }
 
-/// The boxes in `body`, in order: kind and body of each. Ends after the first error, and at fewer than 8 bytes left
-/// over, with which some writers end a row.
+/// The boxes in `body`, in order: kind and body of each. Ends after the first error, and at fewer than 8
+/// bytes left over, with which some writers end a row.
 pub(crate) fn children(mut body: &[u8]) -> impl Iterator<Item = Result<(&[u8; 4], &[u8]), ProbeError>> {
     std::iter::from_fn(move || {
         let kind = body.get(4..8)?.first_chunk()?;

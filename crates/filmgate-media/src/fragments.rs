@@ -12,8 +12,8 @@ pub(crate) struct Defaults {
     pub(crate) bytes: u32,
 }
 
-/// Adds the samples of the fragment `moof`, whose box starts at `at`, to the tracks of `movie`; every sample must lie
-/// within the `len` bytes of the file.
+/// Adds the samples of the fragment `moof`, whose box starts at `at`, to the tracks of `movie`; every sample
+/// must lie within the `len` bytes of the file.
 pub(crate) fn add(movie: &mut Movie, moof: &[u8], at: u64, len: u64) -> Result<(), ProbeError> {
     let mut end_of_last = at;
     for traf in all(moof, "traf") {
@@ -72,7 +72,8 @@ fn run(trun: &[u8], defaults: Defaults) -> Result<(Samples, Option<i32>), ProbeE
     }
     for row in words.chunks_exact(width.max(1) as usize) {
         let mut row = row.iter().map(|word| u64::from(u32::from_be_bytes(*word)));
-        // A row holds what the flags announce, in the order of the flags: ticks, bytes, and two that do not matter.
+        // A row holds what the flags announce, in the order of the flags: ticks, bytes, and two that do not
+        // matter.
         if lists_ticks {
             sums.ticks += row.next().unwrap_or(0);
         }

@@ -1,4 +1,5 @@
-//! The size of H.264 pictures, from the sequence parameter set in `avcC` (ISO/IEC 14496-15, 5.3.3; H.264, 7.3.2.1.1).
+//! The size of H.264 pictures, from the sequence parameter set in `avcC` (ISO/IEC 14496-15, 5.3.3; H.264,
+//! 7.3.2.1.1).
 
 use crate::ProbeError;
 use crate::bits::{Bits, cropped};
@@ -84,4 +85,65 @@ fn scaling_list(bits: &mut Bits<'_>, entries: u32) -> Result<(), ProbeError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size in an SPS of this profile, its bits after the level written as ones and zeros.
+    fn size_of(profile: u8, bits: &str) -> (u64, u64) {
+        let bits: Vec<u8> =
+            bits.bytes().filter(|bit| !bit.is_ascii_whitespace()).map(|bit| bit - b'0').collect();
+        let bytes =
+            bits.chunks(8).map(|byte| byte.iter().fold(0, |value, bit| value << 1 | bit) << (8 - byte.len()));
+        let sps: Vec<u8> = [0x67, profile, 0, 30].into_iter().chain(bytes).collect();
+        sps_size(&sps).unwrap()
+    }
+
+    /// Frame numbers, picture order 0, one reference, no gaps; 2 columns, 3 rows, no fields, no cropping.
+    const PLAIN: &str = "1 1 1 010 0  010 011 1 1 0  0 1";
+
+    #[test]
+    fn plain() {
+        assert_eq!(size_of(66, &format!("1 {PLAIN}")), (32, 48));
+    }
+
+    #[test]
+    fn picture_order_of_the_second_kind() {
+        let order = "010  1 010 011  011 00100 00101";
+        assert_eq!(size_of(66, &format!("1  1 {order} 010 0  010 011 1 1 0  0 1")), (32, 48));
+    }
+
+    #[test]
+    fn scaling_lists() {
+        let (kept, ended) = ("1".repeat(16), "0000 10001".to_owned()); // 0 sixteen times; -8 once, which makes the scale 0
+        let long = "1".repeat(64);
+        let lists = format!("1 {kept}  1 {ended}  0 0 0 0  1 {long}  1 {ended}");
+        let start = |chroma| format!("1 {chroma} 1 1 0 1");
+        assert_eq!(size_of(100, &format!("{} {lists} {PLAIN}", start("010"))), (32, 48));
+        let four_more = format!("0 1 {long} 0 1 {ended}");
+        assert_eq!(size_of(244, &format!("{} {lists} {four_more} {PLAIN}", start("00100 0"))), (32, 48));
+    }
+
+    #[test]
+    fn cropping_by_the_coarsest_plane() {
+        let cropped = "1 1 1 010 0  010 011 1 1 1 010 1 1 010  0 1"; // one step left, one step below
+        assert_eq!(size_of(66, &format!("1 {cropped}")), (30, 46));
+        for (colour, size) in [
+            ("1", (31, 47)),
+            ("010", (30, 46)),
+            ("011", (30, 47)),
+            ("00100 0", (31, 47)),
+            ("00100 1", (31, 47)),
+        ] {
+            assert_eq!(size_of(100, &format!("1 {colour} 1 1 0 0 {cropped}")), size, "{colour}");
+        }
+    }
+
+    #[test]
+    fn no_sps() {
+        assert_eq!(size(&[1, 66, 0, 30, 0xff, 0xe0, 0]).unwrap(), None);
+        assert_eq!(size(&[1, 66, 0, 30, 0xff, 0xe1, 0, 9]).unwrap_err().code(), "damaged_video");
+    }
 }

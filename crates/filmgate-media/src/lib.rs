@@ -1,18 +1,20 @@
 //! Measures delivered video files: a bounded MP4 prober.
 //!
-//! [`probe`] says what a file *is*: width, height, duration, codec and frames, or why it is no video that can be
-//! delivered. The bytes come from strangers, so every step is bounded by what is physically there:
+//! [`probe`] says what a file *is*: width, height, duration, codec and frames, or why it is no video that can
+//! be delivered. The bytes come from strangers, so every step is bounded by what is physically there:
 //!
-//! - **It ends.** The file is walked once, box by box; a box is at least 8 bytes, no walk goes backwards, at most
-//!   [`MAX_BOXES`] boxes are looked at, and there is no recursion: the code names the boxes it goes down into.
+//! - **It ends.** The file is walked once, box by box; a box is at least 8 bytes, no walk goes backwards, at
+//!   most [`MAX_BOXES`] boxes are looked at, and there is no recursion: the code names the boxes it goes down
+//!   into.
 //! - **It stays small.** Only box headers and the index (`moov`, `moof`) are read, one at a time and at most
-//!   [`MAX_INDEX_BYTES`] together. Tables are summed where they lie and never unpacked; a count without the bytes to
-//!   back it is multiplied or refused, never looped over or allocated.
-//! - **It cannot panic.** Bytes are taken through [`boxes::Fields`], which answers "too short" with an error, and sums
-//!   saturate (a saturated sum is far beyond every limit).
+//!   [`MAX_INDEX_BYTES`] together. Tables are summed where they lie and never unpacked; a count without the
+//!   bytes to back it is multiplied or refused, never looped over or allocated.
+//! - **It cannot panic.** Bytes are taken through `boxes::Fields`, which answers "too short" with an error,
+//!   and sums saturate (a saturated sum is far beyond every limit).
 //!
-//! What it does not do: decode pictures. A file whose index is right and whose pictures are noise is measured as its
-//! index says. A fragmented file cut exactly between two fragments is a shorter valid file, and is measured so.
+//! What it does not do: decode pictures. A file whose index is right and whose pictures are noise is measured
+//! as its index says. A fragmented file cut exactly between two fragments is a shorter valid file, and is
+//! measured so.
 
 mod bits;
 mod boxes;
@@ -59,14 +61,15 @@ pub struct Measured {
     pub frames: u64,
 }
 
-/// Measures the MP4 file of `len` bytes behind `reader`, wherever its index lies and whether fragmented or not.
+/// Measures the MP4 file of `len` bytes behind `reader`, wherever its index lies and whether fragmented or
+/// not.
 ///
 /// Reads from byte 0 whatever the reader's position, and leaves the position undefined.
 ///
 /// # Errors
 ///
-/// A [`ProbeError`] whose [`code`](ProbeError::code) says what is wrong with the file, or [`ProbeError::Io`] when the
-/// reader fails.
+/// A [`ProbeError`] whose [`code`](ProbeError::code) says what is wrong with the file, or [`ProbeError::Io`]
+/// when the reader fails.
 pub fn probe(reader: &mut (impl Read + Seek), len: u64) -> Result<Measured, ProbeError> {
     sniff::expect_mp4(&boxes::read_at(reader, 0, len.min(sniff::LOOK_BYTES), len)?)?;
     judge(&read_movie(reader, len)?, len)
@@ -122,7 +125,8 @@ fn judge(movie: &Movie, len: u64) -> Result<Measured, ProbeError> {
     }
     let duration_ms = within("duration in milliseconds", track.duration_ms()?, MAX_DURATION_MS)?;
     let side = |what, value| within(what, value, MAX_SIDE).map(|side| side as u32);
-    let (width, height) = (side("width in pixels", picture.width)?, side("height in pixels", picture.height)?);
+    let (width, height) =
+        (side("width in pixels", picture.width)?, side("height in pixels", picture.height)?);
     let (width, height) = if track.turned { (height, width) } else { (width, height) };
     Ok(Measured { width, height, duration_ms, codec: picture.codec, frames: samples.count })
 }

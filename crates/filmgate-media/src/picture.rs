@@ -43,8 +43,8 @@ pub(crate) struct Picture {
 impl Picture {
     /// Reads the first description in `stsd`.
     ///
-    /// H.264 and H.265 say their size in their own bytes (the SPS), and that is what a decoder makes, whatever the MP4
-    /// around it says; it is taken where it is there, and the size in the MP4 otherwise.
+    /// H.264 and H.265 say their size in their own bytes (the SPS), and that is what a decoder makes,
+    /// whatever the MP4 around it says; it is taken where it is there, and the size in the MP4 otherwise.
     pub(crate) fn parse(stsd: &[u8]) -> Result<Self, ProbeError> {
         let (mut fields, ..) = Fields::full(stsd, "stsd")?;
         fields.u32()?;

@@ -1,7 +1,9 @@
-//! The samples (frames, pieces of sound) of a track: how many, how large, how long, and whether all lie in the file.
+//! The samples (frames, pieces of sound) of a track: how many, how large, how long, and whether all lie in
+//! the file.
 //!
-//! Four tables say it (ISO/IEC 14496-12, 8.6 and 8.7): `stsz` sizes, `stsc` samples per chunk, `stco` or `co64` where
-//! each chunk lies, `stts` durations. They are walked side by side, once, in the bytes in which they came.
+//! Four tables say it (ISO/IEC 14496-12, 8.6 and 8.7): `stsz` sizes, `stsc` samples per chunk, `stco` or
+//! `co64` where each chunk lies, `stts` durations. They are walked side by side, once, in the bytes in which
+//! they came.
 
 use crate::ProbeError;
 use crate::boxes::{Fields, find, need};
@@ -70,7 +72,8 @@ fn chunk_offsets(stbl: &[u8]) -> Result<Box<dyn Iterator<Item = u64> + '_>, Prob
     Ok(Box::new(offsets.map(|[offset]| offset.into())))
 }
 
-/// The duration of the first `samples` samples; a table that lists more of them than there are cannot lengthen it.
+/// The duration of the first `samples` samples; a table that lists more of them than there are cannot
+/// lengthen it.
 fn ticks(stbl: &[u8], samples: u64) -> Result<u64, ProbeError> {
     let (mut left, mut ticks) = (samples, 0_u64);
     for [count, each] in Fields::full(need(stbl, "stts")?, "stts")?.0.table::<2>()? {

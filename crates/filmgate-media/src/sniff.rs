@@ -7,7 +7,8 @@ pub(crate) const LOOK_BYTES: u64 = 512;
 
 /// The boxes with which an MP4 can begin: by the standard `ftyp`, by custom the others.
 const FIRST_BOXES: [&[u8; 4]; 12] = [
-    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"uuid", b"emsg",
+    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"uuid",
+    b"emsg",
 ];
 
 /// A kind of file: what it is, and which bytes it has at which place.
@@ -70,7 +71,8 @@ fn known(list: &[Known], front: &[u8]) -> Option<&'static str> {
 /// Names text by its beginning; what is no text is of unknown kind.
 fn text(front: &[u8]) -> &'static str {
     let front = front.strip_prefix(b"\xef\xbb\xbf").unwrap_or(front).trim_ascii_start();
-    let begins = |with: &str| front.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with.as_bytes()));
+    let begins =
+        |with: &str| front.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with.as_bytes()));
     // The look may end inside a character, so a few bytes at the end may be no UTF-8.
     let is_text = match std::str::from_utf8(front) {
         Ok(_) => true,
@@ -79,7 +81,9 @@ fn text(front: &[u8]) -> &'static str {
     match front.first() {
         None => "empty",
         _ if !is_text => "of an unknown kind",
-        _ if ["<!doctype html", "<html", "<head", "<body", "<script"].into_iter().any(begins) => "an HTML page",
+        _ if ["<!doctype html", "<html", "<head", "<body", "<script"].into_iter().any(begins) => {
+            "an HTML page"
+        }
         _ if begins("<svg") => "an SVG image",
         Some(b'<') => "an XML document",
         Some(b'{' | b'[') => "JSON text",

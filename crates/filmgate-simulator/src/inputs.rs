@@ -42,11 +42,13 @@ impl Input {
         let Some((head, text)) = rest.split_once(',') else {
             return Err(format!("{role}: the data URI has no comma"));
         };
-        let Some(media_type) = head.strip_suffix(";base64").filter(|media_type| media_type.starts_with(media))
+        let Some(media_type) =
+            head.strip_suffix(";base64").filter(|media_type| media_type.starts_with(media))
         else {
             return Err(format!("{role}: the data URI must be base64 of {media}*"));
         };
-        let data = STANDARD.decode(text).map_err(|err| format!("{role}: the data URI is no base64: {err}"))?;
+        let data =
+            STANDARD.decode(text).map_err(|err| format!("{role}: the data URI is no base64: {err}"))?;
         if data.is_empty() {
             return Err(format!("{role}: the data URI is empty"));
         }

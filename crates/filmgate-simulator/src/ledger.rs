@@ -80,8 +80,7 @@ impl Account {
     }
 }
 
-/// Every token that the simulator knows.
-#[derive(Debug)]
+/// Every token that the simulator knows. No Debug: it holds the secrets.
 pub(crate) struct Ledger {
     accounts: Vec<Account>,
     by_secret: HashMap<String, AccountId>,

@@ -38,7 +38,10 @@ impl Order {
     pub(crate) fn from_json(body: &[u8]) -> Result<Self, ApiError> {
         let body: Body = parse_json(body)?;
         let model = Model::parse(&body.model).ok_or_else(|| {
-            ApiError::not_found(format!("The model {} does not exist or you have no access to it.", body.model))
+            ApiError::not_found(format!(
+                "The model {} does not exist or you have no access to it.",
+                body.model
+            ))
         })?;
         for (field, value) in [("output", &body.output), ("storage_options", &body.storage_options)] {
             if value.is_some() {
@@ -77,12 +80,16 @@ fn first_frame(inputs: &[Input]) -> Option<&Input> {
 
 /// Bad JSON is 400; good JSON of the wrong form is 422, in the words that a Rust server uses.
 pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|err| match err.classify() {
+    let bad_json = |err| ApiError::invalid(format!("Failed to parse the request body as JSON: {err}"));
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|err| match err.inner().classify() {
         serde_json::error::Category::Data => {
             ApiError::malformed(format!("Failed to deserialize the JSON body into the target type: {err}"))
         }
-        _ => ApiError::invalid(format!("Failed to parse the request body as JSON: {err}")),
-    })
+        _ => bad_json(err.into_inner()),
+    })?;
+    json.end().map_err(bad_json)?;
+    Ok(value)
 }
 
 #[derive(Deserialize)]
@@ -208,7 +215,11 @@ fn only_v15(model: Model, field: &str) -> Result<(), ApiError> {
     if model == Model::V15 {
         return Ok(());
     }
-    Err(ApiError::invalid(format!("{field} is only offered by {}, not by {}", Model::V15.name(), model.name())))
+    Err(ApiError::invalid(format!(
+        "{field} is only offered by {}, not by {}",
+        Model::V15.name(),
+        model.name()
+    )))
 }
 
 impl Source {
@@ -340,6 +351,7 @@ mod tests {
     #[test]
     fn no_json_is_told_apart_from_wrong_json() {
         assert_eq!(Order::from_json(b"{").expect_err("refused").status.as_u16(), 400);
+        assert_eq!(Order::from_json(br#"{"model": "a"} {}"#).expect_err("refused").status.as_u16(), 400);
         assert_eq!(Order::from_json(b"[]").expect_err("refused").status.as_u16(), 422);
     }
 }

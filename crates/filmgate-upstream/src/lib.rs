@@ -1,1 +1,101 @@
 //! Talks to the providers that make the videos.
+//!
+//! An adapter is four verbs, [`Upstream`]: submit, poll, fetch, check. Only adapters know the providers' JSON,
+//! and only [`redact`] decides what of a provider's words may be shown. [`connect`] builds the adapter that the
+//! settings name, with its own pooled HTTP client.
+//!
+//! A new provider is a sibling of `xai.rs`, a [`Kind`] and an arm in [`connect`].
+
+mod address;
+mod client;
+mod failure;
+mod fetch;
+mod redact;
+mod retry_after;
+mod settings;
+mod words;
+mod xai;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use filmgate_domain::{Failure, JobId, Polled, Secret, Shape};
+
+pub use fetch::RemoteFile;
+pub use redact::redact;
+pub use settings::{ConnectError, Kind, UpstreamSettings};
+
+/// A provider that makes videos.
+///
+/// A [`Failure`] of [`Upstream::submit`] says whether a video may come of it all the same. For the other verbs
+/// that question does not arise; their failures always carry [`Certainty::Refused`].
+///
+/// [`Certainty::Refused`]: filmgate_domain::Certainty::Refused
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Starts a video. The request goes out at most once.
+    ///
+    /// # Errors
+    /// When the upstream did not take it, or it cannot be told whether it did.
+    async fn submit(&self, token: &Secret, order: &Order<'_>) -> Result<Receipt, Failure>;
+
+    /// Asks how a video stands. `token` is the one that submitted it.
+    ///
+    /// # Errors
+    /// When the upstream could not be asked, or its answer makes no sense; the video may well be fine.
+    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure>;
+
+    /// Opens the file that [`Polled::Done`] named.
+    ///
+    /// # Errors
+    /// When there is no such file to be had there, or the address is one that filmgate does not go to.
+    async fn fetch(&self, token: &Secret, url: &str) -> Result<RemoteFile, Failure>;
+
+    /// Whether the upstream can be reached and accepts the credential, without making a video.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or does not accept the credential.
+    async fn check(&self, token: &Secret) -> Result<Checked, Failure>;
+}
+
+/// What is asked of an upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The model, by the upstream's own name.
+    pub model: &'a str,
+    /// What the video shows.
+    pub prompt: &'a str,
+    /// Its form.
+    pub shape: Shape,
+    /// The job it is for.
+    pub job: JobId,
+    /// Which attempt at the job this is; 1 for the first.
+    pub attempt: u32,
+}
+
+/// The upstream took an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The upstream's id of the video.
+    pub upstream_id: Box<str>,
+}
+
+/// What a check found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The upstream answers and accepts the credential.
+    Accepted,
+    /// The upstream answers, but has nothing that would tell whether it accepts the credential.
+    Reachable,
+}
+
+/// Builds the adapter for these settings. Nothing is sent yet.
+///
+/// # Errors
+/// When a setting makes no sense, or the HTTP client cannot be built.
+pub fn connect(settings: &UpstreamSettings) -> Result<Arc<dyn Upstream>, ConnectError> {
+    let client = client::Client::new(settings)?;
+    match settings.kind {
+        Kind::Xai => Ok(Arc::new(xai::Xai::new(client))),
+    }
+}

@@ -70,7 +70,7 @@ impl Clip {
         self
     }
 
-    /// This clip with an H.264 description that claims these sides.
+    /// The bytes of the clip.
     pub(crate) fn file(&self) -> Vec<u8> {
         let mdat = self.part("mdat", || bx("mdat", &[&vec![0; (self.frames * self.frame_bytes) as usize]]));
         match self.index {
@@ -153,7 +153,8 @@ pub(crate) fn avcc(sps: &[u8]) -> Vec<u8> {
     bx("avcC", &[&[1, 66, 0, 30, 0xff, 0xe1], &length, sps, &[0]])
 }
 
-/// An SPS of the baseline profile for these sides, with `more_crop` cropped from the right, in steps of two pixels.
+/// An SPS of the baseline profile for these sides, with `more_crop` cropped from the right, in steps of two
+/// pixels.
 pub(crate) fn sps(width: u64, height: u64, more_crop: u64) -> Vec<u8> {
     let (columns, rows) = (width.div_ceil(16), height.div_ceil(16));
     let mut bits = vec![];

@@ -2,6 +2,7 @@
 
 mod build;
 mod corpus;
+mod large;
 mod mutations;
 mod samples;
 mod seeds;

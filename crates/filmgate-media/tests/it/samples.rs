@@ -43,7 +43,8 @@ fn agrees_with_ffprobe() {
     let files = measured_by_ffprobe();
     assert!(files.len() >= 15, "only {} samples", files.len());
     for (name, stream) in files {
-        let measured = probe(&fs::read(folder().join(&name)).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let measured =
+            probe(&fs::read(folder().join(&name)).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (mut width, mut height) = (stream["width"].as_u64().unwrap(), stream["height"].as_u64().unwrap());
         if stream["side_data_list"][0]["rotation"].as_i64().is_some_and(|degrees| degrees % 180 != 0) {
             (width, height) = (height, width);
@@ -72,7 +73,10 @@ fn a_file_cut_anywhere_is_told_as_cut() {
         for length in 0..file.len() {
             match probe(&file[..length]) {
                 // A fragmented file cut between two fragments is a shorter file.
-                Ok(cut) => assert!(name.contains("fragmented") && cut.frames <= whole.frames, "{name} cut to {length}"),
+                Ok(cut) => assert!(
+                    name.contains("fragmented") && cut.frames <= whole.frames,
+                    "{name} cut to {length}"
+                ),
                 Err(error) => {
                     let code = if length < 8 { "not_a_video" } else { "truncated_video" };
                     assert_eq!(error.code(), code, "{name} cut to {length}: {error}");

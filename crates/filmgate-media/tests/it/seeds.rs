@@ -1,6 +1,6 @@
 //! The seeds of the fuzzer in `fuzz/seeds/mp4_probe`: the samples and the bad deliveries as files.
 //!
-//! After a change of either, run this test once with `FILMGATE_WRITE_SEEDS=1` to write them anew.
+//! After a change of either, `FILMGATE_WRITE_SEEDS=1 cargo test -p filmgate-media seeds_are` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,7 +30,10 @@ fn seeds_are_the_samples_and_the_corpus() {
         }
     }
     for (name, file) in &wanted {
-        assert!(fs::read(folder().join(name)).is_ok_and(|seed| seed == *file), "the seed {name} is missing or old");
+        assert!(
+            fs::read(folder().join(name)).is_ok_and(|seed| seed == *file),
+            "the seed {name} is missing or old"
+        );
     }
 }
 

@@ -23,6 +23,8 @@ make -i h264_480p_moov_at_end.mp4 -c copy -metadata:s:v:0 rotate=90 -t 2 h264_ro
 make -i h264_480p_moov_at_end.mp4 -c copy -metadata:s:v:0 rotate=180 -t 2 h264_rotated_180.mp4
 make $(bars 1920x1080 24 1) -c:v libx265 -crf 45 -x265-params log-level=error:info=0 -tag:v hvc1 hevc_1080p.mp4
 make $(bars 130x98 24 1) -c:v libx265 -crf 45 -pix_fmt yuv420p10le -x265-params log-level=error:info=0 -tag:v hev1 hevc_cropped.mp4
+make $(bars 320x180 24 1) -c:v libx265 -crf 45 -x265-params log-level=error:info=0:temporal-layers=1 -tag:v hvc1 \
+    hevc_layers.mp4
 make $(bars 854x480 24 1) -c:v libaom-av1 -crf 60 -cpu-used 8 -b:v 0 av1_480p.mp4
 make $(bars 854x480 24 1) -c:v libvpx-vp9 -crf 60 -b:v 0 vp9_480p.mp4
 make $(bars 320x240 24 1) -c:v mpeg4 -q:v 31 mpeg4_part2.mp4

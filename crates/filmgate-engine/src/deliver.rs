@@ -1,0 +1,221 @@
+//! Fetches a finished video, measures it, and keeps it: temporary file, sync, rename, then `completed`.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
+use filmgate_upstream::RemoteFile;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::Engine;
+use crate::cell::Cell;
+use crate::submit::missing;
+
+/// The directory, in the media directory, of files that are still coming in.
+pub(crate) const PARTIAL: &str = "partial";
+
+/// Writes go to disk in pieces of this many bytes.
+const WRITE_BUFFER: usize = 256 * 1024;
+
+/// Where the file of a job is kept.
+pub(crate) fn path(media_dir: &Path, job: JobId) -> PathBuf {
+    media_dir.join(format!("{job}.mp4"))
+}
+
+/// A file that is not kept.
+struct NotKept {
+    failure: JobFailure,
+    /// Whether fetching it again may help.
+    again: bool,
+}
+
+impl NotKept {
+    fn for_good(code: &'static str, message: String) -> Self {
+        Self { failure: JobFailure::new(code, Fault::Upstream, message), again: false }
+    }
+
+    fn for_now(message: String) -> Self {
+        Self { failure: JobFailure::new("delivery_failed", Fault::Upstream, message), again: true }
+    }
+
+    fn our_disk(error: &std::io::Error) -> Self {
+        let message = format!("the video could not be kept on disk: {error}");
+        Self { failure: JobFailure::new("delivery_failed", Fault::Gateway, message), again: true }
+    }
+}
+
+impl Engine {
+    /// Fetches and measures the file of a job whose upstream is done.
+    pub(crate) async fn deliver(&self, cell: &Arc<Cell>) {
+        let stopping = &self.inner.stopping;
+        let fetched = tokio::select! {
+            fetched = self.fetch_in_turn(cell) => fetched,
+            () = stopping.cancelled() => return,
+        };
+        let event = match fetched {
+            Ok(delivered) => Event::Fetched(delivered),
+            Err(NotKept { failure, again }) => {
+                tracing::warn!(job = %cell.job().id, code = %failure.code, again, "not delivered: {}", failure.message);
+                Event::FetchFailed { failure, again }
+            }
+        };
+        self.proceed(cell, event).await;
+    }
+
+    async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
+        let turn = self.inner.deliveries.acquire().await;
+        let _turn = turn.map_err(|_| NotKept::for_now("filmgate is being stopped".to_owned()))?;
+        let job = cell.job();
+        let target = path(self.media_dir(), job.id);
+        if tokio::fs::try_exists(&target).await.unwrap_or(false) {
+            // Renamed before a crash, but not yet written down: it is whole.
+            return measure_again(target).await;
+        }
+        self.fetch(cell, &target).await
+    }
+
+    async fn fetch(&self, cell: &Arc<Cell>, target: &Path) -> Result<Delivered, NotKept> {
+        if cell.job().fetches > 0 {
+            self.refresh_link(cell).await;
+        }
+        let job = cell.job();
+        let attempt = job.attempt().expect("a job that is delivered has an attempt");
+        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream));
+        let line = line.map_err(|failure| failed(&failure))?;
+        let token = self.credential(cell, attempt.token);
+        let token = token.ok_or_else(|| failed(&missing("token", &attempt.token.to_string())))?;
+        let url = attempt.video_url.as_deref().unwrap_or_default();
+        let mut file = line.upstream.fetch(&token, url).await.map_err(|failure| failed(&failure))?;
+
+        let partial = self.media_dir().join(PARTIAL).join(job.id.to_string());
+        let limit = self.inner.settings.load().max_file;
+        let kept = keep(&mut file, &partial, limit).await;
+        let kept = match kept {
+            Ok((bytes, sha256)) => measure(partial.clone(), bytes, sha256).await,
+            Err(error) => Err(error),
+        };
+        match kept {
+            Ok(delivered) => {
+                publish(&partial, target).await.map_err(|error| NotKept::our_disk(&error))?;
+                Ok(delivered)
+            }
+            Err(error) => {
+                // A leftover is cleared at the next start too.
+                let _ = tokio::fs::remove_file(&partial).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Links of providers expire: another try asks for a fresh one first.
+    async fn refresh_link(&self, cell: &Arc<Cell>) {
+        if let Ok(polled @ Polled::Done { .. }) = self.ask(cell).await {
+            let _ = self.happen(cell, Event::Polled(polled)).await;
+        }
+    }
+
+    /// Removes what an earlier process did not finish fetching.
+    pub(crate) async fn clear_partial_files(&self) {
+        let Ok(mut entries) = tokio::fs::read_dir(self.media_dir().join(PARTIAL)).await else { return };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
+            let being_fetched = id.and_then(|id| self.cell(id)).is_some_and(|cell| {
+                cell.job().state == JobState::Delivering
+            });
+            if !being_fetched && let Err(error) = tokio::fs::remove_file(entry.path()).await {
+                tracing::warn!(file = %entry.path().display(), %error, "a partial file could not be removed");
+            }
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> NotKept {
+    NotKept::for_now(format!("the video could not be fetched: {failure}"))
+}
+
+/// Streams a file to disk in bounded memory and syncs it. Returns its size and SHA-256.
+async fn keep(file: &mut RemoteFile, partial: &Path, limit: u64) -> Result<(u64, String), NotKept> {
+    let too_large = || NotKept::for_good("video_too_large", format!("the video is larger than {limit} bytes"));
+    if file.length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let disk = |error: std::io::Error| NotKept::our_disk(&error);
+    let created = tokio::fs::File::create(partial).await.map_err(disk)?;
+    let mut out = tokio::io::BufWriter::with_capacity(WRITE_BUFFER, created);
+    let (mut bytes, mut hash) = (0u64, Sha256::new());
+    while let Some(chunk) = file.chunk().await.map_err(|failure| failed(&failure))? {
+        bytes += chunk.len() as u64;
+        if bytes > limit {
+            return Err(too_large());
+        }
+        hash.update(&chunk);
+        out.write_all(&chunk).await.map_err(disk)?;
+    }
+    if let Some(length) = file.length.filter(|length| *length != bytes) {
+        return Err(NotKept::for_now(format!("{bytes} of {length} bytes of the video arrived")));
+    }
+    out.flush().await.map_err(disk)?;
+    out.into_inner().sync_all().await.map_err(disk)?;
+    Ok((bytes, hex::encode(hash.finalize())))
+}
+
+/// Measures a file on a thread that may block.
+async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered, NotKept> {
+    let probed = tokio::task::spawn_blocking(move || {
+        let opened = std::fs::File::open(&file).map_err(filmgate_media::ProbeError::from)?;
+        filmgate_media::probe(&mut BufReader::new(opened), bytes)
+    });
+    match probed.await {
+        Ok(Ok(measured)) => Ok(Delivered {
+            width: measured.width,
+            height: measured.height,
+            duration_ms: measured.duration_ms,
+            codec: measured.codec.to_string().into(),
+            bytes,
+            sha256: sha256.into(),
+        }),
+        Ok(Err(error)) => {
+            Err(NotKept::for_good(error.code(), format!("the upstream delivered no good video: {error}")))
+        }
+        Err(_) => {
+            let message = "the delivered file could not be measured".to_owned();
+            Err(NotKept::for_good("absurd_video", message))
+        }
+    }
+}
+
+/// Moves a measured file to its place, durably.
+async fn publish(partial: &Path, target: &Path) -> std::io::Result<()> {
+    tokio::fs::rename(partial, target).await?;
+    let Some(directory) = target.parent() else { return Ok(()) };
+    // The rename itself is on disk only when its directory is.
+    tokio::fs::File::open(directory).await?.sync_all().await
+}
+
+async fn measure_again(target: PathBuf) -> Result<Delivered, NotKept> {
+    let file = target.clone();
+    let read = tokio::task::spawn_blocking(move || -> std::io::Result<(u64, String)> {
+        let mut hash = Sha256::new();
+        let bytes = std::io::copy(&mut std::fs::File::open(&file)?, &mut HashWriter(&mut hash))?;
+        Ok((bytes, hex::encode(hash.finalize())))
+    });
+    match read.await {
+        Ok(Ok((bytes, sha256))) => measure(target, bytes, sha256).await,
+        Ok(Err(error)) => Err(NotKept::our_disk(&error)),
+        Err(_) => Err(NotKept::for_now("the kept file could not be read".to_owned())),
+    }
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Asks the upstream how a video stands, with the token that submitted it.
+
+use std::sync::Arc;
+
+use filmgate_domain::{Event, Failure, JobState, Polled};
+
+use crate::Engine;
+use crate::cell::Cell;
+use crate::submit::missing;
+
+impl Engine {
+    /// Asks once. A question that fails ends nothing; the deadline does.
+    pub(crate) async fn poll(&self, cell: &Arc<Cell>) {
+        let job = cell.job();
+        let answer = tokio::select! {
+            answer = self.ask(cell) => answer,
+            () = self.inner.stopping.cancelled() => return,
+        };
+        let late = self.now() >= job.deadline;
+        let event = match answer {
+            Ok(polled) if !(late && matches!(polled, Polled::Pending { .. })) => Event::Polled(polled),
+            Err(failure) if !late => {
+                tracing::warn!(job = %job.id, "could not be asked about, asking again: {failure}");
+                Event::PollFailed(failure)
+            }
+            _ => Event::DeadlinePassed,
+        };
+        self.proceed(cell, event).await;
+    }
+
+    /// What the upstream says of the job's video.
+    pub(crate) async fn ask(&self, cell: &Arc<Cell>) -> Result<Polled, Failure> {
+        let job = cell.job();
+        debug_assert!(matches!(job.state, JobState::Running | JobState::Delivering));
+        let attempt = job.attempt().expect("a running job has an attempt");
+        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
+        let token = self.credential(cell, attempt.token);
+        let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let id = attempt.upstream_id.as_deref().unwrap_or_default();
+        line.upstream.poll(&token, id).await
+    }
+}

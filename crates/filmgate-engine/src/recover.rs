@@ -1,0 +1,92 @@
+//! What a start finds: tokens, what they spent, and jobs that a stop or a crash left unfinished.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use filmgate_domain::{Event, Job, Settlement, Timestamp, TokenId};
+
+use crate::admit::JOINABLE_SECONDS;
+use crate::cell::Cell;
+use crate::{Engine, Recent, StartError};
+
+impl Engine {
+    /// Rebuilds the books from the attempts on disk, which are the only record, and takes up every
+    /// unfinished job where it was, with its own token.
+    pub(crate) async fn recover(&self, works: bool) -> Result<(), StartError> {
+        let now = self.now();
+        let removed = self.load_tokens(now).await?;
+        self.load_spending(now).await?;
+        self.remember_finished(now).await?;
+        let unfinished = self.inner.store.unfinished().await?;
+        let count = unfinished.len();
+        for job in unfinished {
+            let cell = self.restore(job, now);
+            self.take_up(&cell);
+            if works {
+                self.proceed(&cell, Event::Recovered).await;
+            }
+        }
+        for token in removed {
+            self.desk().manager.remove(token, now);
+        }
+        if works {
+            self.clear_partial_files().await;
+        }
+        if works && count > 0 {
+            tracing::info!(jobs = count, "unfinished jobs taken up");
+        }
+        Ok(())
+    }
+
+    /// Loads all tokens. Returns those that are removed but still needed by a job: they leave again once
+    /// their jobs hold them.
+    async fn load_tokens(&self, now: Timestamp) -> Result<Vec<TokenId>, StartError> {
+        let tokens = self.inner.store.tokens().await?;
+        let removed = tokens.iter().filter(|t| t.removed).map(|t| t.info.id).collect();
+        let mut desk = self.desk();
+        for token in tokens {
+            desk.manager.add(token.info, now);
+        }
+        Ok(removed)
+    }
+
+    async fn load_spending(&self, now: Timestamp) -> Result<(), StartError> {
+        let settings = self.inner.settings.load();
+        let windows = settings.catalog.pools().iter().filter_map(|p| p.quota).map(|q| q.window);
+        let longest = windows.max().unwrap_or_default();
+        let minute = Duration::from_secs(60);
+        let attempts = self.inner.store.settled_attempts(now, now - longest, now - minute).await?;
+        let mut desk = self.desk();
+        for attempt in attempts {
+            let spent_at = attempt.charged.then_some(attempt.answered_at.or(attempt.settled_at)).flatten();
+            let settlement = Settlement { spent_at, slot_until: attempt.slot_until };
+            desk.manager.restore_settled(attempt.token, attempt.units, attempt.reserved_at, settlement, now);
+        }
+        Ok(())
+    }
+
+    /// Identical retries still find what has just ended.
+    async fn remember_finished(&self, now: Timestamp) -> Result<(), StartError> {
+        let since = now - Duration::from_secs(JOINABLE_SECONDS);
+        for job in self.inner.store.finished_since(since).await? {
+            let recent = Recent { job: job.id, finished_at: job.finished_at };
+            self.recent().insert((job.caller, job.fingerprint), recent);
+        }
+        Ok(())
+    }
+
+    fn restore(&self, job: Job, now: Timestamp) -> Arc<Cell> {
+        let open = job.attempt().filter(|attempt| attempt.settled_at.is_none());
+        let reservation = open.and_then(|attempt| {
+            let manager = &mut self.desk().manager;
+            manager.restore_open(attempt.token, attempt.units, attempt.reserved_at, now)
+        });
+        let token = job.attempt().map(|attempt| attempt.token);
+        let cell = Cell::new(Arc::new(job), reservation);
+        if let Some(token) = token {
+            // Kept from now on, also when the token is removed in a moment.
+            self.credential(&cell, token);
+        }
+        cell
+    }
+}

@@ -1,0 +1,55 @@
+//! Sends a reserved job to its upstream, once.
+
+use std::sync::Arc;
+
+use filmgate_domain::{Cause, Certainty, Event, Failure, Next};
+use filmgate_upstream::Order;
+
+use crate::Engine;
+use crate::cell::Cell;
+
+impl Engine {
+    /// Writes down that the submission goes out, sends it, and writes down the answer.
+    pub(crate) async fn submit(&self, cell: &Arc<Cell>) {
+        if self.inner.stopping.is_cancelled() {
+            // Nothing went out: the next start sends it.
+            return;
+        }
+        if self.happen(cell, Event::Sending).await != Some(Next::Send) {
+            return;
+        }
+        let event = match self.send(cell).await {
+            Ok(upstream_id) => Event::Accepted { upstream_id },
+            Err(failure) => Event::SubmitFailed(failure),
+        };
+        self.proceed(cell, event).await;
+    }
+
+    async fn send(&self, cell: &Arc<Cell>) -> Result<Box<str>, Failure> {
+        let job = cell.job();
+        let attempt = job.attempt().expect("a job that is sent has an attempt");
+        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
+        let token = self.credential(cell, attempt.token);
+        let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let order = Order {
+            model: &attempt.model,
+            prompt: &job.spec.prompt,
+            shape: attempt.sent,
+            job: job.id,
+            attempt: attempt.n,
+        };
+        let receipt = line.upstream.submit(&token, &order).await?;
+        Ok(receipt.upstream_id)
+    }
+}
+
+/// A failure of our own: nothing was sent.
+pub(crate) fn missing(what: &str, name: &str) -> Failure {
+    Failure {
+        cause: Cause::Unreachable,
+        certainty: Certainty::Refused,
+        status: None,
+        retry_after: None,
+        message: format!("the {what} {name} is not configured any more"),
+    }
+}

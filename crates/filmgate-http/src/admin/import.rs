@@ -1,0 +1,188 @@
+//! Reads tokens from text: the original's `token.json`, or one token a line.
+
+use filmgate_domain::{Secret, Timestamp, TokenId, TokenInfo, TokenStatus};
+use serde_json::{Map, Value};
+
+use crate::fields::kind;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// Tokens, each with where it stood.
+    pub(crate) tokens: Vec<(String, Parsed)>,
+    /// What is no token: where it stood, and why.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
+/// A token that was read.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) info: TokenInfo,
+    /// Units left, where the text says so.
+    pub(crate) quota_left: Option<u32>,
+}
+
+/// The longest token: upstreams would not take a longer header either.
+const LONGEST: usize = 8 * 1024;
+
+/// Reads `{"pool":[token, {…}]}`, `[token, {…}]`, or lines. `pool` is for tokens that name none themselves.
+pub(crate) fn read(text: &str, pool: Option<&str>, now: Timestamp) -> Read {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let mut read = Read::default();
+    if !text.starts_with(['{', '[']) {
+        read_lines(&mut read, text, pool, now);
+        return read;
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(pools)) => {
+            for (name, tokens) in pools {
+                read_list(&mut read, &name, tokens, now);
+            }
+        }
+        Ok(list) => match pool {
+            Some(pool) => read_list(&mut read, pool, list, now),
+            None => read.refuse("the list", "name a pool for it"),
+        },
+        Err(error) => read.refuse(&format!("line {}", error.line()), &format!("not valid JSON: {error}")),
+    }
+    read
+}
+
+impl Read {
+    fn refuse(&mut self, place: &str, why: &str) {
+        self.refused.push((place.to_owned(), why.to_owned()));
+    }
+
+    fn take(&mut self, place: String, token: Result<Parsed, String>) {
+        match token {
+            Ok(parsed) => self.tokens.push((place, parsed)),
+            Err(why) => self.refused.push((place, why)),
+        }
+    }
+}
+
+fn read_lines(read: &mut Read, text: &str, pool: Option<&str>, now: Timestamp) {
+    let Some(pool) = pool else {
+        return read.refuse("line 1", "lines of tokens name no pool: name one for them");
+    };
+    for (nth, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            read.take(format!("line {}", nth + 1), plain(line, pool, now));
+        }
+    }
+}
+
+fn read_list(read: &mut Read, pool: &str, list: Value, now: Timestamp) {
+    let Value::Array(list) = list else {
+        return read.refuse(pool, &format!("expected a list of tokens, found {}", kind(&list)));
+    };
+    for (nth, item) in list.into_iter().enumerate() {
+        let token = match item {
+            Value::String(text) => plain(&text, pool, now),
+            Value::Object(fields) => detailed(&fields, pool, now),
+            other => Err(format!("expected a token, found {}", kind(&other))),
+        };
+        read.take(format!("{pool}[{nth}]"), token);
+    }
+}
+
+/// A bare token: `sso=` in front is cut off, as the original did.
+fn plain(text: &str, pool: &str, now: Timestamp) -> Result<Parsed, String> {
+    let text = text.trim();
+    let text = text.strip_prefix("sso=").unwrap_or(text);
+    let text = text.strip_suffix(';').unwrap_or(text);
+    if text.is_empty() {
+        return Err("the token is empty".to_owned());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("the token is longer than {LONGEST} characters"));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("the token has characters that no credential has (spaces, or not ASCII)".to_owned());
+    }
+    // The store gives the id.
+    let info = TokenInfo::new(TokenId(0), pool, Secret::new(text), now);
+    Ok(Parsed { info, quota_left: None })
+}
+
+/// The original's TokenInfo; unknown fields are left aside.
+fn detailed(fields: &Map<String, Value>, pool: &str, now: Timestamp) -> Result<Parsed, String> {
+    let text = match fields.get("token") {
+        Some(Value::String(text)) => text,
+        Some(other) => return Err(format!("`token` must be a string, not {}", kind(other))),
+        None => return Err("there is no `token` in it".to_owned()),
+    };
+    let mut parsed = plain(text, pool, now)?;
+    let info = &mut parsed.info;
+    if let Some(status) = fields.get("status").and_then(Value::as_str) {
+        info.status = status.parse().map_err(|error| format!("`status` {status:?}: {error}"))?;
+    }
+    // It does not say until when: one look at the clock later it is active again.
+    info.cooling_until = (info.status == TokenStatus::Cooling).then_some(now);
+    let number = |name: &str| fields.get(name).and_then(Value::as_f64).filter(|n| *n >= 0.0);
+    let time = |name: &str| number(name).filter(|ms| *ms > 0.0).map(|ms| Timestamp::from_millis(ms as i64));
+    info.created_at = time("created_at").unwrap_or(now);
+    info.last_used_at = time("last_used_at");
+    info.use_count = number("use_count").unwrap_or(0.0) as u64;
+    info.fail_count = number("fail_count").unwrap_or(0.0) as u64;
+    info.last_fail_at = time("last_fail_at");
+    info.last_fail_reason = fields.get("last_fail_reason").and_then(Value::as_str).map(Into::into);
+    info.last_sync_at = time("last_sync_at");
+    info.note = fields.get("note").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let tags = fields.get("tags").and_then(Value::as_array);
+    info.tags = tags.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    parsed.quota_left = number("quota").map(|units| units as u32);
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    #[test]
+    fn the_original_form_keeps_everything() {
+        let text = r#"{"ssoBasic":["sso=abc-defghijklmnop", {"token":"xyz-defghijklmnop","status":"disabled","quota":37,
+            "created_at":1,"last_used_at":2,"use_count":3,"fail_count":4,"last_fail_at":5,"last_fail_reason":"401",
+            "last_sync_at":6,"tags":["nsfw"],"note":"mine","added_later":true}],"ssoSuper":[]}"#;
+        let read = read(text, None, NOW);
+        assert!(read.refused.is_empty(), "{:?}", read.refused);
+        let [(_, plain), (place, full)] = &read.tokens[..] else { panic!("two tokens") };
+        assert_eq!((plain.info.token.expose(), &*plain.info.pool), ("abc-defghijklmnop", "ssoBasic"));
+        assert_eq!((&**place, full.info.status, full.quota_left), ("ssoBasic[1]", TokenStatus::Disabled, Some(37)));
+        let info = &full.info;
+        assert_eq!((info.use_count, info.fail_count, &*info.note), (3, 4, "mine"));
+        assert_eq!(info.last_fail_reason.as_deref(), Some("401"));
+        assert_eq!(info.created_at, Timestamp::from_millis(1));
+        assert_eq!(info.tags, ["nsfw"]);
+    }
+
+    #[test]
+    fn lines_with_remarks_and_mistakes() {
+        let text = "# mine\nsso=first-token\n\n second-token \nhas space\nsso=\n";
+        let read = read(text, Some("p"), NOW);
+        let tokens: Vec<_> = read.tokens.iter().map(|(_, t)| t.info.token.expose().to_owned()).collect();
+        assert_eq!(tokens, ["first-token", "second-token"]);
+        let places: Vec<_> = read.refused.iter().map(|(place, _)| &**place).collect();
+        assert_eq!(places, ["line 5", "line 6"]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_place() {
+        for (text, pool, place) in [
+            ("abc", None, "line 1"),
+            ("[\"a\"]", None, "the list"),
+            ("{\"p\":7}", None, "p"),
+            ("{\"p\":[7]}", None, "p[0]"),
+            ("{\"p\":[{}]}", None, "p[0]"),
+            ("{\"p\":[{\"token\":\"t\",\"status\":\"odd\"}]}", None, "p[0]"),
+            ("{\"p\":[\"t\"", None, "line 1"),
+        ] {
+            let read = read(text, pool, NOW);
+            assert!(read.tokens.is_empty());
+            assert_eq!(read.refused[0].0, place, "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `/admin/v1/pools`, `/route` and `/upstreams`: what there is, where a video would go, and who answers.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use filmgate_domain::{AspectRatio, NoToken, Resolution, Seconds, Shape};
+use filmgate_engine::{AdmitError, Checked, PoolView};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminError;
+use crate::App;
+use crate::auth::Operator;
+use crate::refusal::{Refusal, bad_spec};
+
+type Answer = Result<Json<Value>, AdminError>;
+
+pub(crate) async fn list(State(app): State<App>, _: Operator) -> Json<Value> {
+    let pools: Vec<Value> = app.engine.pools().iter().map(render).collect();
+    Json(json!({ "pools": pools }))
+}
+
+fn render(view: &PoolView) -> Value {
+    let PoolView { pool, summary } = view;
+    let tokens: serde_json::Map<String, Value> =
+        summary.tokens.iter().map(|(status, count)| ((*status).to_owned(), json!(count))).collect();
+    json!({
+        "name": pool.name,
+        "upstream": pool.upstream,
+        "delivers": pool.delivers,
+        "quota": pool.quota.map(|q| json!({ "units": q.units, "window_seconds": q.window.as_secs() })),
+        "max_in_flight": pool.max_in_flight,
+        "submits_per_minute": pool.submits_per_minute,
+        "costs": pool.costs,
+        "tokens": tokens,
+        "granted": summary.granted,
+        "left": summary.left,
+        "in_flight": summary.in_flight,
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RouteQuery {
+    model: Option<String>,
+    resolution: Option<String>,
+    seconds: Option<String>,
+}
+
+/// Where such a video would go now, and why.
+pub(crate) async fn route(State(app): State<App>, _: Operator, Query(query): Query<RouteQuery>) -> Answer {
+    let resolution = query.resolution.map_or(Ok(Resolution::P480), |text| text.parse());
+    let seconds = query.seconds.map_or(Ok(Seconds::DEFAULT), |text| text.parse());
+    let asked = Shape {
+        resolution: resolution.map_err(bad_spec("resolution"))?,
+        seconds: seconds.map_err(bad_spec("seconds"))?,
+        aspect_ratio: AspectRatio::R16x9,
+    };
+    let model = query.model.unwrap_or_else(|| app.default_model());
+    let decision = app.engine.explain(&model, asked).map_err(|error| not_routed(&app, error))?;
+    let explanation = decision.to_string();
+    let expected = decision.expected().filter(|_| decision.chosen.is_none());
+    Ok(Json(json!({ "decision": decision, "explanation": explanation, "expected": expected })))
+}
+
+fn not_routed(app: &App, error: NoToken) -> Refusal {
+    Refusal::not_admitted(&AdmitError::NoToken(error), app.engine.now(), ("resolution", "seconds"))
+}
+
+/// Whether an upstream can be reached and takes the credentials of its tokens. Makes no video.
+pub(crate) async fn check(State(app): State<App>, _: Operator, Path(name): Path<String>) -> Answer {
+    let Some(results) = app.engine.check_upstream(&name).await else {
+        let known: Vec<String> = app.engine.settings().upstreams.keys().map(ToString::to_string).collect();
+        let message = format!("there is no upstream {name:?}; there is {}", known.join(", "));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", message).into());
+    };
+    let results: Vec<Value> = results
+        .into_iter()
+        .map(|(token, checked)| match checked {
+            Ok(Checked::Accepted) => json!({ "token": token, "ok": true, "message": "credential accepted" }),
+            Ok(Checked::Reachable) => {
+                let message = "reachable; it has nothing that would tell whether it takes the credential";
+                json!({ "token": token, "ok": true, "message": message })
+            }
+            Err(failure) => {
+                let (code, message) = (failure.cause.code(), failure.message);
+                json!({ "token": token, "ok": false, "code": code, "message": message })
+            }
+        })
+        .collect();
+    Ok(Json(json!({ "upstream": name, "results": results })))
+}

@@ -1,0 +1,193 @@
+//! OpenAI Videos: create, retrieve, content.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use filmgate_domain::{AspectRatio, Job, JobId, JobState, Resolution, Seconds, Shape, VideoSpec};
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::dialect::report;
+use crate::fields::Fields;
+use crate::refusal::{Refusal, bad_spec};
+
+/// Fields of the dialect that would change the video and are not on offer yet.
+const NOT_YET: [&str; 4] = ["input_reference", "characters", "video", "image"];
+/// Fields that change nothing about the video.
+const HARMLESS: [&str; 3] = ["user", "metadata", "safety_identifier"];
+
+/// The names of resolution and length in this dialect.
+pub(crate) const PARAMS: (&str, &str) = ("size", "seconds");
+
+/// How often the SDKs' poll helpers ask.
+const POLL_AFTER_MS: HeaderName = HeaderName::from_static("openai-poll-after-ms");
+
+/// A job's id in this dialect.
+pub(crate) fn spell(job: JobId) -> String {
+    format!("video_{}", job.simple())
+}
+
+/// Reads a creation request.
+pub(crate) fn parse(mut fields: Fields, default_model: &str) -> Result<VideoSpec, Refusal> {
+    fields.refuse(&NOT_YET)?;
+    let model = fields.text("model")?.unwrap_or_else(|| default_model.to_owned());
+    let prompt = fields.text("prompt")?.unwrap_or_default();
+    if fields.has("seconds") && fields.has("duration") {
+        return Err(Refusal::invalid("duration", "`seconds` and `duration` mean the same; send one"));
+    }
+    let seconds = match fields.seconds("seconds")? {
+        Some(seconds) => seconds,
+        None => fields.seconds("duration")?.unwrap_or(Seconds::new(4).map_err(bad_spec("seconds"))?),
+    };
+    let size = fields.text("size")?;
+    let (aspect_ratio, resolution) = match &size {
+        Some(size) => of_size(size).ok_or_else(|| {
+            let message = format!("{size:?} is not a size on offer; use one such as 1280x720 or 720x1280");
+            Refusal::invalid("size", message)
+        })?,
+        None => (AspectRatio::R9x16, Resolution::P720),
+    };
+    let resolution = fields.parsed("resolution")?.unwrap_or(resolution);
+    let aspect_ratio = fields.parsed("aspect_ratio")?.unwrap_or(aspect_ratio);
+    fields.finish(&HARMLESS)?;
+    VideoSpec::new(model, &prompt, Shape { resolution, seconds, aspect_ratio }).map_err(bad_spec("prompt"))
+}
+
+/// Aspect ratio and resolution class of a size such as `1280x720`. Ratios are matched within 3 %, so
+/// 1792x1024 is 16:9; a short side below 648 is 480p, below 1080 720p.
+pub(crate) fn of_size(size: &str) -> Option<(AspectRatio, Resolution)> {
+    let (width, height) = size.split_once('x')?;
+    let side = |text: &str| -> Option<u32> {
+        let plain = text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|n| plain && *n > 0)
+    };
+    let (width, height) = (side(width)?, side(height)?);
+    let resolution = match width.min(height) {
+        360..648 => Resolution::P480,
+        648..1080 => Resolution::P720,
+        1080..=1200 => Resolution::P1080,
+        _ => return None,
+    };
+    let ratio = f64::from(width) / f64::from(height);
+    let fits = |candidate: &AspectRatio| {
+        let (w, h) = candidate.parts();
+        (ratio / (f64::from(w) / f64::from(h)) - 1.0).abs() < 0.03
+    };
+    AspectRatio::ALL.into_iter().find(fits).map(|aspect_ratio| (aspect_ratio, resolution))
+}
+
+/// The usual size of a form, for videos that are not measured yet.
+pub(crate) fn usual_size(shape: &Shape) -> String {
+    let short = match shape.resolution {
+        Resolution::P480 => 480,
+        Resolution::P720 => 720,
+        Resolution::P1080 => 1080,
+    };
+    let (w, h) = shape.aspect_ratio.parts();
+    // Encoders want even sides; 480p at 16:9 is usually called 848x480.
+    let long = |a: u32, b: u32| (short * a).div_ceil(b).next_multiple_of(if short == 480 { 16 } else { 2 });
+    if w >= h { format!("{}x{short}", long(w, h)) } else { format!("{short}x{}", long(h, w)) }
+}
+
+/// The Video object: always all 13 fields, with the types that strict clients want.
+pub(crate) fn render(app: &App, job: &Job) -> Value {
+    let status = match job.state {
+        JobState::Queued | JobState::Reserved | JobState::Submitting => "queued",
+        JobState::Running | JobState::Delivering => "in_progress",
+        JobState::Completed => "completed",
+        JobState::Failed => "failed",
+    };
+    let completed_at = job.finished_at.filter(|_| job.state == JobState::Completed);
+    let (size, seconds) = match &job.delivered {
+        Some(file) => (format!("{}x{}", file.width, file.height), (file.duration_ms + 500) / 1000),
+        None => (usual_size(&job.spec.shape), u64::from(job.spec.shape.seconds.get())),
+    };
+    json!({
+        "id": spell(job.id),
+        "object": "video",
+        "model": job.spec.model,
+        "status": status,
+        "progress": job.progress,
+        "created_at": job.created_at.as_seconds(),
+        "completed_at": completed_at.map(|at| at.as_seconds()),
+        "expires_at": completed_at.map(|at| app.engine.kept_until(at).as_seconds()),
+        "prompt": job.spec.prompt,
+        "size": size,
+        "seconds": seconds.to_string(),
+        "remixed_from_video_id": null,
+        "error": job.failure.as_ref().map(|f| json!({ "code": f.code, "message": f.message })),
+        "filmgate": report::report(job),
+    })
+}
+
+/// 200 with the Video object.
+pub(crate) fn respond(app: &App, job: &Arc<Job>) -> Response {
+    let mut headers = report::headers(job);
+    if !job.state.is_final() {
+        headers.insert(POLL_AFTER_MS, HeaderValue::from_static("5000"));
+    }
+    (headers, Json(render(app, job))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1280x720", "16:9", "720p")]
+    #[case("720x1280", "9:16", "720p")]
+    #[case("1920x1080", "16:9", "1080p")]
+    #[case("1080x1920", "9:16", "1080p")]
+    #[case("848x480", "16:9", "480p")]
+    #[case("752x416", "16:9", "480p")]
+    #[case("1792x1024", "16:9", "720p")]
+    #[case("1024x1792", "9:16", "720p")]
+    #[case("1024x1024", "1:1", "720p")]
+    #[case("720x480", "3:2", "480p")]
+    fn sizes(#[case] size: &str, #[case] aspect_ratio: &str, #[case] resolution: &str) {
+        let expected = (aspect_ratio.parse().unwrap(), resolution.parse().unwrap());
+        assert_eq!(of_size(size), Some(expected));
+    }
+
+    #[rstest]
+    fn no_sizes(#[values("", "x", "720", "720x", "0x0", "-1x1", "1280X720", "99999x1", "4000x720", "1280x720x1")] size: &str) {
+        assert_eq!(of_size(size), None);
+    }
+
+    #[test]
+    fn usual_sizes_read_back_as_the_same_form() {
+        for resolution in Resolution::ALL {
+            for aspect_ratio in AspectRatio::ALL {
+                let shape = Shape { resolution, seconds: Seconds::DEFAULT, aspect_ratio };
+                let size = usual_size(&shape);
+                assert_eq!(of_size(&size), Some((aspect_ratio, resolution)), "{size}");
+            }
+        }
+    }
+
+    fn parse_json(json: &str) -> Result<VideoSpec, Refusal> {
+        parse(Fields::from_json(json.as_bytes()).unwrap(), "default-model")
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_dialect() {
+        let spec = parse_json(r#"{"prompt":"fox","seconds":null}"#).unwrap();
+        assert_eq!((&*spec.model, spec.shape.to_string()), ("default-model", "720p 4s 9:16".to_owned()));
+    }
+
+    #[rstest]
+    #[case(r#"{}"#, "prompt")]
+    #[case(r#"{"prompt":7}"#, "prompt")]
+    #[case(r#"{"prompt":"x","seconds":"four"}"#, "seconds")]
+    #[case(r#"{"prompt":"x","size":"big"}"#, "size")]
+    #[case(r#"{"prompt":"x","input_reference":{"image_url":"y"}}"#, "input_reference")]
+    #[case(r#"{"prompt":"x","fps":60}"#, "fps")]
+    #[case(r#"{"prompt":"x","seconds":4,"duration":5}"#, "duration")]
+    fn wrong_fields_are_named(#[case] json: &str, #[case] param: &str) {
+        assert_eq!(parse_json(json).unwrap_err().param.as_deref(), Some(param));
+    }
+}

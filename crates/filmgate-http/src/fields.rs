@@ -1,0 +1,252 @@
+//! The fields of a request body, JSON or form, taken out one by one: what is left over was not understood.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequest as _, Multipart, Request};
+use bytes::Bytes;
+use filmgate_domain::{Seconds, SpecError};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// A JSON object, or a form with the same meaning.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    map: Map<String, Value>,
+    /// The path to this object, for error messages: `video_config.`, or nothing.
+    path: String,
+}
+
+impl Fields {
+    /// # Errors
+    /// 400 when the body is not a JSON object.
+    pub(crate) fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => Ok(Self { map, path: String::new() }),
+            Ok(other) => Err(malformed(format!("the body must be a JSON object, not {}", kind(&other)))),
+            Err(error) => Err(malformed(format!("the body is not valid JSON: {error}"))),
+        }
+    }
+
+    /// Reads JSON or a multipart form, by the content type. Without one, JSON is assumed.
+    ///
+    /// # Errors
+    /// 400 when the body is neither; 415 for other types.
+    pub(crate) async fn from_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match &*essence {
+            "" | "application/json" => Self::from_json(body),
+            "multipart/form-data" => Self::from_form(content_type, body).await,
+            other => {
+                let message = format!("send application/json or multipart/form-data, not {other:?}");
+                Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+            }
+        }
+    }
+
+    async fn from_form(content_type: &str, body: &Bytes) -> Result<Self, Refusal> {
+        let broken = |error: &dyn std::fmt::Display| malformed(format!("the form cannot be read: {error}"));
+        let request = Request::builder().header(header::CONTENT_TYPE, content_type);
+        let request = request.body(body.clone().into()).map_err(|e| broken(&e))?;
+        let mut form = Multipart::from_request(request, &()).await.map_err(|e| broken(&e.body_text()))?;
+        let mut map = Map::new();
+        while let Some(field) = form.next_field().await.map_err(|e| broken(&e.body_text()))? {
+            let name = field.name().unwrap_or_default().to_owned();
+            let value = if field.file_name().is_some() {
+                Value::Object(Map::from_iter([("file".to_owned(), Value::Bool(true))]))
+            } else {
+                Value::String(field.text().await.map_err(|e| broken(&e.body_text()))?)
+            };
+            if map.insert(name.clone(), value).is_some() {
+                return Err(Refusal::invalid(&name, format!("`{name}` is given twice")));
+            }
+        }
+        Ok(Self { map, path: String::new() })
+    }
+
+    /// The name of a field as the client would say it.
+    pub(crate) fn name(&self, field: &str) -> String {
+        format!("{}{field}", self.path)
+    }
+
+    /// Whether a field is there and not null.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes out a field; null counts as absent.
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
+        self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    /// Takes out a text.
+    pub(crate) fn text(&mut self, field: &str) -> Result<Option<String>, Refusal> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(field, "a string", &other)),
+        }
+    }
+
+    /// Takes out a text and reads it.
+    pub(crate) fn parsed<T: FromStr<Err = SpecError>>(&mut self, field: &str) -> Result<Option<T>, Refusal> {
+        let name = self.name(field);
+        let text = self.text(field)?;
+        text.map(|t| t.parse().map_err(crate::refusal::bad_spec(&name))).transpose()
+    }
+
+    /// Takes out a length: a whole number, or a string of one.
+    pub(crate) fn seconds(&mut self, field: &str) -> Result<Option<Seconds>, Refusal> {
+        let name = self.name(field);
+        let text = match self.take(field) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => match number.as_f64() {
+                // Python writes 6.0 where 6 was meant.
+                Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
+                _ => number.to_string(),
+            },
+            Some(other) => return Err(self.wrong(field, "a whole number of seconds", &other)),
+        };
+        text.parse().map(Some).map_err(crate::refusal::bad_spec(&name))
+    }
+
+    /// Takes out a switch: a boolean, or "true", "1", "yes" and their opposites.
+    pub(crate) fn flag(&mut self, field: &str) -> Result<Option<bool>, Refusal> {
+        let value = match self.take(field) {
+            None => return Ok(None),
+            Some(value) => value,
+        };
+        match &value {
+            Value::Bool(flag) => return Ok(Some(*flag)),
+            Value::String(text) => match &*text.to_ascii_lowercase() {
+                "true" | "1" | "yes" => return Ok(Some(true)),
+                "false" | "0" | "no" | "" => return Ok(Some(false)),
+                _ => {}
+            },
+            _ => {}
+        }
+        Err(self.wrong(field, "true or false", &value))
+    }
+
+    /// Takes out an object.
+    pub(crate) fn object(&mut self, field: &str) -> Result<Option<Fields>, Refusal> {
+        let path = format!("{}{field}.", self.path);
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Fields { map, path })),
+            Some(other) => Err(self.wrong(field, "an object", &other)),
+        }
+    }
+
+    /// Refuses fields that would change the video in a way that is not on offer.
+    pub(crate) fn refuse(&self, fields: &[&str]) -> Result<(), Refusal> {
+        // A form spells nested fields `input_reference[image_url]`.
+        let base = |key: &str| key.split('[').next().unwrap_or(key).to_owned();
+        let found = self.map.iter().find(|(key, value)| !value.is_null() && fields.contains(&&*base(key)));
+        match found {
+            None => Ok(()),
+            Some((key, _)) => {
+                let name = self.name(key);
+                let message = format!("`{name}` is not supported here; nothing was made");
+                Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_parameter", message).about(&name))
+            }
+        }
+    }
+
+    /// Ends the reading: what is left, other than the `harmless` fields, is refused by name.
+    pub(crate) fn finish(self, harmless: &[&str]) -> Result<(), Refusal> {
+        match self.map.iter().find(|(key, value)| !value.is_null() && !harmless.contains(&&***key)) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let name: String = self.name(key).chars().take(100).collect();
+                let message = format!("`{name}` is not a field that filmgate knows; it would have no effect");
+                Err(Refusal::new(StatusCode::BAD_REQUEST, "unknown_parameter", message).about(&name))
+            }
+        }
+    }
+
+    fn wrong(&self, field: &str, expected: &str, found: &Value) -> Refusal {
+        let name = self.name(field);
+        let message = format!("`{name}` must be {expected}, not {}", kind(found));
+        Refusal::new(StatusCode::BAD_REQUEST, "invalid_type", message).about(&name)
+    }
+}
+
+fn malformed(message: String) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", message)
+}
+
+/// What a person calls a JSON value.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        Fields::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[rstest]
+    #[case(r#"{"s":6}"#, Some(6))]
+    #[case(r#"{"s":"6"}"#, Some(6))]
+    #[case(r#"{"s":6.0}"#, Some(6))]
+    #[case(r#"{"s":null}"#, None)]
+    #[case("{}", None)]
+    fn lengths_come_in_many_spellings(#[case] json: &str, #[case] expected: Option<u32>) {
+        assert_eq!(fields(json).seconds("s").unwrap().map(Seconds::get), expected);
+    }
+
+    #[rstest]
+    #[case(r#"{"s":6.5}"#)]
+    #[case(r#"{"s":-1}"#)]
+    #[case(r#"{"s":1e300}"#)]
+    #[case(r#"{"s":""}"#)]
+    #[case(r#"{"s":[6]}"#)]
+    #[case(r#"{"s":true}"#)]
+    fn no_lengths(#[case] json: &str) {
+        let refusal = fields(json).seconds("s").unwrap_err();
+        assert_eq!((refusal.status, refusal.param.as_deref()), (StatusCode::BAD_REQUEST, Some("s")));
+    }
+
+    #[test]
+    fn nested_fields_are_named_by_their_path() {
+        let mut outer = fields(r#"{"video_config":{"oops":1,"resolution_name":7}}"#);
+        let mut inner = outer.object("video_config").unwrap().unwrap();
+        let wrong = inner.text("resolution_name").unwrap_err();
+        assert_eq!(wrong.message, "`video_config.resolution_name` must be a string, not a number");
+        let unknown = inner.finish(&[]).unwrap_err();
+        assert_eq!(unknown.param.as_deref(), Some("video_config.oops"));
+    }
+
+    #[test]
+    fn bracketed_form_fields_are_refused_by_their_base() {
+        let refusal = fields(r#"{"input_reference[image_url]":"x"}"#).refuse(&["input_reference"]).unwrap_err();
+        assert_eq!(refusal.param.as_deref(), Some("input_reference[image_url]"));
+    }
+
+    #[tokio::test]
+    async fn forms_mean_the_same_as_json() {
+        let body = "--x\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\nfox\r\n--x--\r\n";
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
+        let mut form = Fields::from_body(&headers, &Bytes::from_static(body.as_bytes())).await.unwrap();
+        assert_eq!(form.text("prompt").unwrap().as_deref(), Some("fox"));
+        let broken = Fields::from_body(&headers, &Bytes::from_static(b"nonsense")).await.unwrap_err();
+        assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+    }
+}

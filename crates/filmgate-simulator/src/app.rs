@@ -1,0 +1,261 @@
+//! The simulator's heart: takes an order, bills it, and makes its video, whoever still listens.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::{
+    config::{AcceptMode, SimulatorConfig},
+    error::ApiError,
+    faults::Fault,
+    frame::{Resolution, frame_size},
+    jobs::{Asked, Delivered, Generation, Job, Jobs, Refusal, Status, TokenLabel, ending},
+    ledger::{AccountId, Ledger},
+    render::{Clip, Studio},
+    wire::Order,
+};
+
+/// `[slow]` takes this many times as long.
+const SLOW: u64 = 10;
+/// What a client waits that has as many unfinished videos as its tier allows, in seconds.
+const IN_FLIGHT_RETRY_SECONDS: u64 = 1;
+
+/// Everything that requests share. No Debug: it holds secrets.
+pub(crate) struct App {
+    pub(crate) config: SimulatorConfig,
+    /// Scheme and authority of the links to files.
+    pub(crate) base: String,
+    pub(crate) studio: Studio,
+    /// Cancelled when the server stops: answers that never come end then.
+    pub(crate) stopping: CancellationToken,
+    books: Mutex<Books>,
+}
+
+/// What is written down; one lock, held for moments.
+pub(crate) struct Books {
+    pub(crate) ledger: Ledger,
+    pub(crate) jobs: Jobs,
+}
+
+impl Books {
+    fn refuse_beyond_limits(&self, owner: AccountId, now_ms: u64) -> Result<(), ApiError> {
+        self.ledger.check(owner, now_ms)?;
+        let limit = self.ledger.tier(owner).max_in_flight;
+        match limit {
+            Some(limit) if self.jobs.in_flight(owner, now_ms) >= limit as usize => {
+                let message = format!("this account already has {limit} videos in the making");
+                Err(ApiError::exhausted(message, IN_FLIGHT_RETRY_SECONDS))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How an accepted order is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// With its id.
+    Id(Uuid),
+    /// The id is lost on the way, as the prompt asked.
+    Garbage,
+    Lost,
+    Never,
+}
+
+impl App {
+    pub(crate) fn new(config: SimulatorConfig, base: String) -> Self {
+        let books = Books { ledger: Ledger::new(&config), jobs: Jobs::default() };
+        let studio = Studio::new(config.render);
+        Self { config, base, studio, stopping: CancellationToken::new(), books: Mutex::new(books) }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.config.clock.now_ms()
+    }
+
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a video's file is.
+    pub(crate) fn file_url(&self, request_id: &str) -> String {
+        format!("{}/files/{request_id}.mp4", self.base)
+    }
+
+    /// Takes an order that keeps the rules. Nothing after this depends on the client's connection.
+    pub(crate) async fn take(self: &Arc<Self>, owner: AccountId, order: Order) -> Result<Answer, ApiError> {
+        let received_at_ms = self.now_ms();
+        self.refuse_as_asked(&order)?;
+        let answer = match &order.faults {
+            faults if faults.has(Fault::Hang) => Answer::Never,
+            faults if faults.has(Fault::Lost) => Answer::Lost,
+            faults if faults.has(Fault::Garbage) => Answer::Garbage,
+            _ => Answer::Id(Uuid::new_v4()),
+        };
+        let id = if let Answer::Id(id) = answer { id } else { Uuid::new_v4() };
+        let order = Received { id, owner, order, received_at_ms };
+        let app = Arc::clone(self);
+        // A task of its own: were the client to hang up now, this would go on.
+        let taken = tokio::spawn(async move {
+            pause(app.config.answer_delay).await;
+            match app.config.accept {
+                AcceptMode::BeforeAnswer => app.accept(order, None),
+                AcceptMode::AfterAnswer { delay } => app.promise(order, answer, delay),
+            }
+        });
+        taken.await.unwrap_or_else(|err| Err(ApiError::internal(err.to_string())))?;
+        Ok(answer)
+    }
+
+    /// Lets an order be answered now and accepts it later.
+    fn promise(self: Arc<Self>, order: Received, answer: Answer, delay: Duration) -> Result<(), ApiError> {
+        let now_ms = self.now_ms();
+        self.books().refuse_beyond_limits(order.owner, now_ms)?;
+        let promise = Promise { answered_at_ms: matches!(answer, Answer::Id(_)).then_some(now_ms) };
+        tokio::spawn(async move {
+            pause(delay).await;
+            self.accept(order, Some(promise))
+        });
+        Ok(())
+    }
+
+    /// Notes that the client was told the id.
+    pub(crate) fn answered(&self, id: Uuid) {
+        let now_ms = self.now_ms();
+        if let Some(job) = self.books().jobs.get(&id.to_string()) {
+            job.generation.answered_at_ms = Some(now_ms);
+        }
+    }
+
+    pub(crate) fn note_refusal(&self, refusal: Refusal) {
+        debug!(token = refusal.token, status = refusal.status, code = refusal.code, "create refused");
+        self.books().jobs.refuse(refusal);
+    }
+
+    /// The prompts that are turned away at the door.
+    fn refuse_as_asked(&self, order: &Order) -> Result<(), ApiError> {
+        if order.faults.has(Fault::Unauthorized) {
+            return Err(ApiError::unauthenticated("Unauthorized, as the prompt asked."));
+        }
+        if order.faults.has(Fault::Error) {
+            return Err(ApiError::internal("Internal error, as the prompt asked."));
+        }
+        if order.faults.has(Fault::Busy) && self.books().jobs.first_time(&order.prompt) {
+            return Err(ApiError::exhausted("Busy, as the prompt asked. Try again.", 1));
+        }
+        Ok(())
+    }
+
+    /// Bills an order and starts its video. One that was promised is not refused, even if the quota has
+    /// been used up since.
+    fn accept(self: Arc<Self>, order: Received, promise: Option<Promise>) -> Result<(), ApiError> {
+        let now_ms = self.now_ms();
+        let mut books = self.books();
+        if promise.is_none() {
+            books.refuse_beyond_limits(order.owner, now_ms)?;
+        }
+        let mut job = self.bill(&mut books, order, now_ms);
+        job.generation.answered_at_ms = promise.and_then(|promise| promise.answered_at_ms);
+        let (request_id, clip) = (job.generation.request_id.clone(), job.clip.clone());
+        debug!(request_id, token = job.generation.token.name, "generation accepted");
+        books.jobs.add(job);
+        drop(books);
+        if let Some(clip) = clip {
+            tokio::spawn(self.draw(request_id, clip));
+        }
+        Ok(())
+    }
+
+    fn bill(&self, books: &mut Books, received: Received, now_ms: u64) -> Job {
+        let Received { id, owner, order, received_at_ms } = received;
+        let takes_ms = (self.config.video_seconds * 1000.0) as u64;
+        let slow = if order.faults.has(Fault::Slow) { SLOW } else { 1 };
+        let ends_at_ms = now_ms.saturating_add(takes_ms.saturating_mul(slow));
+        let made = made(books.ledger.tier(owner).made_of(order.resolution, order.seconds), &order);
+        let end = ending(&order.faults);
+        let units = books.ledger.spend(owner, now_ms, (end == Status::Failed).then_some(ends_at_ms));
+        let token = books.ledger.report(owner, now_ms);
+        let cost = order.model.cost_ticks(made.resolution, made.seconds, order.images());
+        let asked = Asked {
+            resolution: order.resolution,
+            seconds: order.seconds,
+            aspect_ratio: order.aspect.name.to_owned(),
+        };
+        let clip = (end == Status::Done).then(|| clip(&token.tier, &order.prompt, &asked, &made));
+        let generation = Generation {
+            request_id: id.to_string(),
+            token: TokenLabel { name: token.name, tier: token.tier, prefix: token.prefix },
+            model: order.model.name().to_owned(),
+            prompt: order.prompt,
+            user: order.user,
+            generate_audio: order.generate_audio,
+            asked,
+            delivered: (end == Status::Done).then_some(made),
+            inputs: order.inputs,
+            units,
+            cost_in_usd_ticks: if matches!(end, Status::Done | Status::Moderated) { cost } else { 0 },
+            received_at_ms,
+            accepted_at_ms: now_ms,
+            answered_at_ms: None,
+            ends_at_ms,
+            status: Status::Pending,
+            polls: 0,
+            fetches: 0,
+        };
+        Job { owner, faults: order.faults, clip, drawn: None, generation }
+    }
+
+    async fn draw(self: Arc<Self>, request_id: String, clip: Clip) {
+        let film = self.studio.film(&clip).await;
+        if let Err(why) = &film {
+            warn!(request_id, why, "a video could not be drawn");
+        }
+        if let Some(job) = self.books().jobs.get(&request_id) {
+            job.drawn = Some(film.map(|_| ()));
+        }
+    }
+}
+
+/// An order that was answered before it was accepted.
+struct Promise {
+    /// `None` when the client was not told the id.
+    answered_at_ms: Option<u64>,
+}
+
+async fn pause(duration: Duration) {
+    if duration > Duration::ZERO {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// An order on its way to being accepted.
+struct Received {
+    id: Uuid,
+    owner: AccountId,
+    order: Order,
+    received_at_ms: u64,
+}
+
+fn made((resolution, seconds): (Resolution, u32), order: &Order) -> Delivered {
+    let resolution = if order.faults.has(Fault::Lie) { Resolution::P480 } else { resolution };
+    let (width, height) = frame_size(resolution, order.aspect);
+    Delivered { resolution, width, height, seconds }
+}
+
+fn clip(tier: &str, prompt: &str, asked: &Asked, made: &Delivered) -> Clip {
+    let words = |resolution: Resolution, seconds: u32| format!("{}, {seconds} s", resolution.name());
+    Clip {
+        width: made.width,
+        height: made.height,
+        seconds: made.seconds,
+        tier: tier.to_owned(),
+        asked: words(asked.resolution, asked.seconds),
+        made: words(made.resolution, made.seconds),
+        prompt: prompt.to_owned(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Attempts: the book of what is reserved, in flight and spent.
+
+use filmgate_domain::{Attempt, JobId, Outcome, Route, Shape, Timestamp};
+
+use crate::db::{Db, Row, Sql, Table, args, sql};
+use crate::{Store, StoreError};
+
+const ATTEMPTS: Table = Table { name: "attempts", key: &["job", "n"] };
+
+macro_rules! columns {
+    () => {
+        "job, n, token, pool, upstream, model, route, reason, sent_resolution, sent_seconds, \
+         sent_aspect_ratio, units, reserved_at, sent_at, answered_at, upstream_id, video_url, cost_ticks, \
+         outcome, error, settled_at, charged, slot_until"
+    };
+}
+
+/// What never changes about an attempt stays as it was first written.
+static SAVE: Sql = Sql::new(concat!(
+    "INSERT INTO attempts (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+     $21, $22, $23) \
+     ON CONFLICT (job, n) DO UPDATE SET sent_at = excluded.sent_at, answered_at = excluded.answered_at, \
+     upstream_id = excluded.upstream_id, video_url = excluded.video_url, cost_ticks = excluded.cost_ticks, \
+     outcome = excluded.outcome, error = excluded.error, settled_at = excluded.settled_at, \
+     charged = excluded.charged, slot_until = excluded.slot_until"
+));
+
+static OF_JOB: Sql = Sql::new(concat!("SELECT ", columns!(), " FROM attempts WHERE job = $1 ORDER BY n"));
+
+/// An attempt is settled after it was reserved and answered, so that the index on `settled_at` finds the
+/// first part; `$4` leaves room for a clock that was set back. The second part is what was settled long
+/// before and still holds a slot.
+static STILL_MATTERING: Sql = Sql::new(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM attempts WHERE settled_at > $4 AND (slot_until > $1 OR reserved_at > $3 \
+     OR (charged = 1 AND COALESCE(answered_at, settled_at) > $2)) \
+     UNION ALL SELECT ",
+    columns!(),
+    " FROM attempts WHERE slot_until > $1 AND settled_at <= $4 ORDER BY settled_at, job, n"
+));
+
+const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(3600);
+
+impl Store {
+    /// Settled attempts that still count at `now`: charged and answered (or, without an answer, settled)
+    /// after `answered_after`, or with a slot held beyond `now`, or reserved after `reserved_after`.
+    /// Oldest first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn settled_attempts(
+        &self,
+        now: Timestamp,
+        answered_after: Timestamp,
+        reserved_after: Timestamp,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let floor = answered_after.min(reserved_after) - CLOCK_SLACK;
+        self.read(move |db| {
+            let values = args![now, answered_after, reserved_after, floor];
+            db.query(&ATTEMPTS, &STILL_MATTERING, &values, read_attempt)
+        })
+        .await
+    }
+}
+
+/// Writes an attempt as it is now.
+pub(crate) fn save(db: &Db, job: JobId, attempt: &Attempt) -> Result<(), StoreError> {
+    let a = attempt;
+    db.execute(
+        &SAVE,
+        &args![
+            job,
+            a.n,
+            a.token,
+            a.pool,
+            a.upstream,
+            a.model,
+            a.route.as_str(),
+            a.reason,
+            a.sent.resolution.as_str(),
+            a.sent.seconds.get(),
+            a.sent.aspect_ratio.as_str(),
+            a.units,
+            a.reserved_at,
+            a.sent_at,
+            a.answered_at,
+            a.upstream_id,
+            a.video_url,
+            a.cost_ticks,
+            a.outcome.map(Outcome::as_str),
+            a.error,
+            a.settled_at,
+            a.charged,
+            a.slot_until,
+        ],
+    )
+    .map(drop)
+}
+
+/// The attempts of a job, oldest first.
+pub(crate) fn of_job(db: &Db, job: JobId) -> Result<Vec<Attempt>, StoreError> {
+    db.query(&ATTEMPTS, &OF_JOB, &args![job], read_attempt)
+}
+
+fn read_attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
+    Ok(Attempt {
+        n: row.get("n")?,
+        token: row.get("token")?,
+        pool: row.get("pool")?,
+        upstream: row.get("upstream")?,
+        model: row.get("model")?,
+        route: row.parse("route", route)?,
+        reason: row.get("reason")?,
+        sent: Shape {
+            resolution: row.parse("sent_resolution", str::parse)?,
+            seconds: seconds(row, "sent_seconds")?,
+            aspect_ratio: row.parse("sent_aspect_ratio", str::parse)?,
+        },
+        units: row.get("units")?,
+        reserved_at: row.get("reserved_at")?,
+        sent_at: row.get("sent_at")?,
+        answered_at: row.get("answered_at")?,
+        upstream_id: row.get("upstream_id")?,
+        video_url: row.get("video_url")?,
+        cost_ticks: row.get("cost_ticks")?,
+        outcome: row.parse_optional("outcome", str::parse)?,
+        error: row.get("error")?,
+        settled_at: row.get("settled_at")?,
+        charged: row.get("charged")?,
+        slot_until: row.get("slot_until")?,
+    })
+}
+
+/// A length in a column.
+pub(crate) fn seconds(row: &Row<'_>, column: &'static str) -> Result<filmgate_domain::Seconds, StoreError> {
+    filmgate_domain::Seconds::new(row.get(column)?).map_err(|e| row.corrupt(column, e))
+}
+
+fn route(word: &str) -> Result<Route, String> {
+    let routes = [Route::Primary, Route::Upgrade, Route::Fallback];
+    routes.into_iter().find(|r| r.as_str() == word).ok_or_else(|| format!("unknown word {word:?}"))
+}

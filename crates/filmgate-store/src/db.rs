@@ -1,0 +1,507 @@
+//! The only file that knows which database this is: connections, transactions, statements, values.
+//!
+//! SQL texts use `$1`, `$2`, ... as PostgreSQL does. SQLite takes those for names and, when values are bound
+//! by position, hands them out in the order in which the names first appear: a text that mentions `$2` before
+//! `$1` would silently work on the wrong rows. So every value is bound by its name, and a statement with more
+//! or fewer values than names is refused. A [`Sql`] remembers where SQLite put the names: looking them up
+//! each time took a seventh of the writer's time.
+
+use std::borrow::Cow;
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use filmgate_domain::{CallerId, JobId, KeyId, Timestamp, TokenId};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
+
+use crate::StoreError;
+
+/// The first SQLite without the WAL-reset bug, which can corrupt a database.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How every SQLite file begins that is not empty.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// How long a statement waits for another process that writes (a CLI beside a server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Room for every statement there is, so that each is prepared once per connection.
+const STATEMENTS: usize = 64;
+
+/// For every connection. Deleted content is overwritten where that costs no extra write.
+const PRAGMAS: &str = "
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// For the writer. A commit is on disk when it returns (FULL); the log is folded back every 16 MiB, which
+/// costs two more syncs, and is cut to 64 MiB when a burst made it longer.
+const WRITER_PRAGMAS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA secure_delete = FAST;
+    PRAGMA cache_size = -16384;
+    PRAGMA wal_autocheckpoint = 4096;
+    PRAGMA journal_size_limit = 67108864;
+";
+
+/// One connection.
+pub(crate) struct Db(Connection);
+
+impl Db {
+    /// Opens the connection that writes; creates the file (readable by its owner only) when it is missing.
+    pub(crate) fn writer(path: &Path) -> Result<Self, StoreError> {
+        let version = rusqlite::version_number();
+        if version < OLDEST_SQLITE {
+            return Err(StoreError::OldSqlite { found: rusqlite::version().to_owned() });
+        }
+        // SQLite would open a file that it may not write, and fail at the first change; and it would take
+        // a file of a few bytes for an empty database.
+        match touch(path) {
+            Ok(true) => Self::connect(path),
+            Ok(false) => Err(StoreError::NotADatabase { path: path.display().to_string() }),
+            Err(error) => Err(StoreError::cannot_open(path, error)),
+        }
+    }
+
+    /// From here on the connection writes as [`crate::Store`] promises. Not before it is certain that the
+    /// file is filmgate's: this changes it.
+    pub(crate) fn make_durable(&self, path: &Path) -> Result<(), StoreError> {
+        let pragma = |name| self.0.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let set = || {
+            let journal: String =
+                self.0.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+            self.0.execute_batch(WRITER_PRAGMAS)?;
+            Ok((journal == "wal", pragma("synchronous")?, pragma("foreign_keys")?))
+        };
+        match set().map_err(|e| opening(path, &e))? {
+            (true, 2, 1) => Ok(()),
+            _ => Err(StoreError::cannot_open(path, "the file system does not carry a write-ahead log")),
+        }
+    }
+
+    /// Opens a connection that only reads.
+    pub(crate) fn reader(path: &Path) -> Result<Self, StoreError> {
+        let db = Self::connect(path)?;
+        db.0.execute_batch("PRAGMA query_only = ON").map_err(|e| opening(path, &e))?;
+        Ok(db)
+    }
+
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connect = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            connection.execute_batch(PRAGMAS)?;
+            Ok(connection)
+        };
+        connect().map(Self).map_err(|e| opening(path, &e))
+    }
+
+    /// Starts a transaction that may write.
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        let begin = sql!("BEGIN IMMEDIATE");
+        self.execute(begin, &[]).map(drop)
+    }
+
+    /// Ends the transaction; it is on disk then.
+    pub(crate) fn commit(&self) -> Result<(), StoreError> {
+        let commit = sql!("COMMIT");
+        self.execute(commit, &[]).map(drop)
+    }
+
+    /// Takes the transaction back, if there is one.
+    pub(crate) fn roll_back(&self) {
+        let rollback = sql!("ROLLBACK");
+        if !self.0.is_autocommit() {
+            // When even this fails, the next BEGIN does too and says why.
+            let _ = self.execute(rollback, &[]);
+        }
+    }
+
+    /// Reads within one snapshot.
+    pub(crate) fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Db) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let begin = sql!("BEGIN");
+        self.execute(begin, &[])?;
+        let result = read(self);
+        self.roll_back();
+        result
+    }
+
+    /// Runs a statement that returns no rows; tells how many rows it changed.
+    pub(crate) fn execute(&self, sql: &Sql, values: &[Value<'_>]) -> Result<usize, StoreError> {
+        let run = || self.prepare(sql, values)?.raw_execute();
+        run().map_err(|e| failed(sql.text(), &e))
+    }
+
+    /// Runs several statements without values.
+    pub(crate) fn execute_all(&self, sql: &str) -> Result<(), StoreError> {
+        self.0.execute_batch(sql).map_err(|e| failed(sql, &e))
+    }
+
+    /// All rows of a query, each made into something by `read`.
+    pub(crate) fn query<T>(
+        &self,
+        table: &'static Table,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.prepare(sql, values).map_err(|e| failed(sql.text(), &e))?;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| failed(sql.text(), &e))? {
+            found.push(read(&Row { row, table })?);
+        }
+        Ok(found)
+    }
+
+    /// The first row of a query, if there is one.
+    pub(crate) fn query_one<T>(
+        &self,
+        table: &'static Table,
+        sql: &Sql,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.query(table, sql, values, read)?.into_iter().next())
+    }
+
+    fn prepare(&self, sql: &Sql, values: &[Value<'_>]) -> rusqlite::Result<CachedStatement<'_>> {
+        let mut statement = self.0.prepare_cached(sql.text())?;
+        let places = sql.places(&statement)?;
+        if places.len() != values.len() {
+            return Err(rusqlite::Error::InvalidParameterCount(values.len(), places.len()));
+        }
+        for (place, value) in places.iter().zip(values) {
+            statement.raw_bind_parameter(*place, value)?;
+        }
+        Ok(statement)
+    }
+
+    // ---- the file ----
+
+    /// The schema's version, and whether the file is empty or filmgate's.
+    pub(crate) fn schema(&self, path: &Path, application: i64) -> Result<(i64, bool), StoreError> {
+        let number = |sql| self.0.query_row(sql, (), |row| row.get::<_, i64>(0));
+        let read = || {
+            let version = number("PRAGMA user_version")?;
+            let ours = number("PRAGMA application_id")? == application;
+            let empty = version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
+            Ok((version, ours || empty))
+        };
+        read().map_err(|e| opening(path, &e))
+    }
+
+    /// Marks the file as filmgate's, of this schema; part of the transaction.
+    pub(crate) fn set_schema(&self, application: i64, version: i64) -> Result<(), StoreError> {
+        self.execute_all(&format!("PRAGMA application_id = {application}; PRAGMA user_version = {version};"))
+    }
+
+    /// Folds the log back into the file and empties it. That fails while others read, and does no harm then.
+    pub(crate) fn fold_log(&self) {
+        let _ = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+    }
+}
+
+/// A statement's text, and where SQLite put the values `$1`, `$2`, ...
+pub(crate) struct Sql {
+    text: Cow<'static, str>,
+    places: OnceLock<Vec<usize>>,
+}
+
+impl Sql {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), places: OnceLock::new() }
+    }
+
+    /// A text that was put together.
+    pub(crate) const fn built(text: String) -> Self {
+        Self { text: Cow::Owned(text), places: OnceLock::new() }
+    }
+
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn places(&self, statement: &CachedStatement<'_>) -> rusqlite::Result<&[usize]> {
+        if let Some(places) = self.places.get() {
+            return Ok(places);
+        }
+        let place = |n| {
+            let name = format!("${n}");
+            statement.parameter_index(&name)?.ok_or(rusqlite::Error::InvalidParameterName(name))
+        };
+        let places = (1..=statement.parameter_count()).map(place).collect::<Result<_, _>>()?;
+        Ok(self.places.get_or_init(|| places))
+    }
+}
+
+/// A table, as errors name it and its rows.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) key: &'static [&'static str],
+}
+
+/// A row of a query's result. Columns are read by name; what makes no sense is an error that tells where.
+pub(crate) struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    table: &'static Table,
+}
+
+impl Row<'_> {
+    /// A column's value.
+    pub(crate) fn get<T: Column>(&self, column: &'static str) -> Result<T, StoreError> {
+        T::read(self.raw(column)?).map_err(|problem| self.corrupt(column, problem))
+    }
+
+    /// A word or text that has to be parsed.
+    pub(crate) fn parse<T, E: ToString>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        self.parse_optional(column, parse)?.ok_or_else(|| self.corrupt(column, "nothing"))
+    }
+
+    /// The same for a column that may be empty.
+    pub(crate) fn parse_optional<T, E: ToString>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, StoreError> {
+        let value = self.raw(column)?;
+        let text = value.as_str_or_null().map_err(|_| self.corrupt(column, "no text"))?;
+        text.map(parse).transpose().map_err(|e| self.corrupt(column, e))
+    }
+
+    fn raw(&self, column: &'static str) -> Result<ValueRef<'_>, StoreError> {
+        self.row.get_ref(column).map_err(|_| self.corrupt(column, "not in the result"))
+    }
+
+    /// The error for a value that makes no sense.
+    pub(crate) fn corrupt(&self, column: &'static str, problem: impl ToString) -> StoreError {
+        let part = |key: &&str| match self.row.get_ref(*key) {
+            Ok(ValueRef::Integer(number)) => number.to_string(),
+            Ok(ValueRef::Blob(bytes)) => hex::encode(bytes),
+            _ => "?".to_owned(),
+        };
+        let row = self.table.key.iter().map(part).collect::<Vec<_>>().join("/");
+        StoreError::Corrupt { table: self.table.name, column, row, problem: problem.to_string() }
+    }
+}
+
+/// A value for a statement.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Integer(number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// A statement's text, in place.
+macro_rules! sql {
+    ($text:expr) => {{
+        static SQL: $crate::db::Sql = $crate::db::Sql::new($text);
+        &SQL
+    }};
+}
+pub(crate) use sql;
+
+/// The values of a statement, `$1` first.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { [$($crate::db::Bind::value(&$value)),*] };
+}
+pub(crate) use args;
+
+/// What can be a value of a statement.
+pub(crate) trait Bind {
+    fn value(&self) -> Value<'_>;
+}
+
+/// What can be read from a column. The error says what is there instead.
+pub(crate) trait Column: Sized {
+    fn read(value: ValueRef<'_>) -> Result<Self, String>;
+}
+
+impl<T: Bind + ?Sized> Bind for &T {
+    fn value(&self) -> Value<'_> {
+        (**self).value()
+    }
+}
+
+impl<T: Bind> Bind for Option<T> {
+    fn value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, Bind::value)
+    }
+}
+
+impl<T: Column> Column for Option<T> {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        if matches!(value, ValueRef::Null) { Ok(None) } else { T::read(value).map(Some) }
+    }
+}
+
+impl Bind for str {
+    fn value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl Bind for [u8] {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+macro_rules! texts {
+    ($($text:ty),*) => { $(
+        impl Bind for $text {
+            fn value(&self) -> Value<'_> {
+                Value::Text(self)
+            }
+        }
+        impl Column for $text {
+            fn read(value: ValueRef<'_>) -> Result<Self, String> {
+                value.as_str().map(Self::from).map_err(|_| "no text".to_owned())
+            }
+        }
+    )* };
+}
+texts!(String, Box<str>);
+
+macro_rules! numbers {
+    ($($number:ty),*) => { $(
+        impl Bind for $number {
+            fn value(&self) -> Value<'_> {
+                Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+        }
+        impl Column for $number {
+            fn read(value: ValueRef<'_>) -> Result<Self, String> {
+                let number = value.as_i64().map_err(|_| "no number".to_owned())?;
+                Self::try_from(number).map_err(|_| format!("{number} is out of range"))
+            }
+        }
+    )* };
+}
+numbers!(i64, u64, u32, u8);
+
+macro_rules! numbered {
+    ($($id:ty: $make:expr, $number:expr);*) => { $(
+        impl Bind for $id {
+            fn value(&self) -> Value<'_> {
+                Value::Int($number(self))
+            }
+        }
+        impl Column for $id {
+            fn read(value: ValueRef<'_>) -> Result<Self, String> {
+                i64::read(value).map($make)
+            }
+        }
+    )* };
+}
+numbered!(
+    TokenId: TokenId, |id: &TokenId| id.0;
+    CallerId: CallerId, |id: &CallerId| id.0;
+    KeyId: KeyId, |id: &KeyId| id.0;
+    Timestamp: Timestamp::from_millis, |at: &Timestamp| at.as_millis()
+);
+
+impl Bind for bool {
+    fn value(&self) -> Value<'_> {
+        Value::Int(i64::from(*self))
+    }
+}
+
+impl Column for bool {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        match value.as_i64() {
+            Ok(0) => Ok(false),
+            Ok(1) => Ok(true),
+            _ => Err("neither 0 nor 1".to_owned()),
+        }
+    }
+}
+
+impl Bind for Vec<u8> {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl Column for Vec<u8> {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        value.as_blob().map(<[u8]>::to_vec).map_err(|_| "no bytes".to_owned())
+    }
+}
+
+impl<const N: usize> Bind for [u8; N] {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl<const N: usize> Column for [u8; N] {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        let bytes = value.as_blob().map_err(|_| "no bytes".to_owned())?;
+        bytes.try_into().map_err(|_| format!("{} bytes, not {N}", bytes.len()))
+    }
+}
+
+impl Bind for JobId {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self.as_bytes())
+    }
+}
+
+impl Column for JobId {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        <[u8; 16]>::read(value).map(Self::from_bytes)
+    }
+}
+
+/// Makes sure that the file exists and can be written, without changing one that does. False when it begins
+/// as no database does.
+fn touch(path: &Path) -> std::io::Result<bool> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut beginning = Vec::new();
+    options.open(path)?.take(MAGIC.len() as u64).read_to_end(&mut beginning)?;
+    Ok(beginning.is_empty() || beginning == MAGIC)
+}
+
+fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+        return StoreError::NotADatabase { path: path.display().to_string() };
+    }
+    StoreError::cannot_open(path, error)
+}
+
+/// SQLite's messages name tables, columns and constraints, never values.
+fn failed(sql: &str, error: &rusqlite::Error) -> StoreError {
+    let doing = sql.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+    StoreError::Database { doing, why: error.to_string() }
+}

@@ -1,0 +1,387 @@
+//! Jobs and their files.
+
+use std::borrow::Cow;
+
+use filmgate_domain::{
+    Attempt, CallerId, Delivered, Fault, Job, JobFailure, JobId, JobState, Shape, Timestamp, TokenInfo,
+    VideoSpec,
+};
+
+use crate::attempts::{self, seconds};
+use crate::db::{Bind, Db, Row, Sql, Table, Value, args, sql};
+use crate::tokens::{self, TokenState};
+use crate::writer::Write;
+use crate::{Pending, Store, StoreError};
+
+const JOBS: Table = Table { name: "jobs", key: &["id"] };
+
+macro_rules! columns {
+    () => {
+        "id, caller, model, prompt, resolution, seconds, aspect_ratio, state, progress, created_at, deadline, \
+         finished_at, fingerprint, blamed, fetches, file_removed_at, failure_code, failure_message, \
+         failure_fault, delivered_width, delivered_height, delivered_ms, delivered_codec, delivered_bytes, \
+         delivered_sha256"
+    };
+}
+
+const SELECT: &str = concat!("SELECT ", columns!(), " FROM jobs");
+static BY_ID: Sql = Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1"));
+static UNFINISHED: Sql =
+    Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE finished_at IS NULL ORDER BY id"));
+static FINISHED_SINCE: Sql =
+    Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE finished_at >= $1 ORDER BY finished_at, id"));
+
+static INSERT: Sql = Sql::new(concat!(
+    "INSERT INTO jobs (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+     $21, $22, $23, $24, $25)"
+));
+
+static ADVANCE: Sql = Sql::new(
+    "UPDATE jobs SET state = $2, progress = $3, deadline = $4, finished_at = $5, \
+     blamed = $6, fetches = $7, failure_code = $8, failure_message = $9, failure_fault = $10, \
+     delivered_width = $11, delivered_height = $12, delivered_ms = $13, delivered_codec = $14, \
+     delivered_bytes = $15, delivered_sha256 = $16 \
+     WHERE id = $1 AND finished_at IS NULL",
+);
+
+/// Which jobs to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only this caller's.
+    pub caller: Option<CallerId>,
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// At most this many; 100 by default.
+    pub limit: u32,
+    /// Only those that come after this one in the chosen order (to page on).
+    pub after: Option<JobId>,
+    /// Oldest first; otherwise newest first.
+    pub ascending: bool,
+}
+
+impl Default for JobFilter {
+    fn default() -> Self {
+        Self { caller: None, state: None, limit: 100, after: None, ascending: false }
+    }
+}
+
+/// The file of a completed job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The job.
+    pub job: JobId,
+    /// When it was completed.
+    pub finished_at: Timestamp,
+    /// The file's size.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Writes a new job and its attempts, in one commit.
+    pub fn admit(&self, job: &Job) -> Pending<()> {
+        self.write(Admit(Box::new(job.clone())))
+    }
+
+    /// Writes what became of a job, its last two attempts (one that ended and the one after it) and what
+    /// the tokens went through, in one commit. A job that is final on disk is not touched any more:
+    /// [`StoreError::JobIsFinal`].
+    pub fn advance(&self, job: &Job, tokens: &[&TokenInfo]) -> Pending<()> {
+        let latest = job.attempts.len().saturating_sub(2);
+        self.write(Advance {
+            id: job.id,
+            state: job.state,
+            progress: job.progress,
+            deadline: job.deadline,
+            finished_at: job.finished_at,
+            blamed: job.blamed,
+            fetches: job.fetches,
+            failure: job.failure.clone(),
+            delivered: job.delivered.clone(),
+            attempts: job.attempts[latest..].to_vec(),
+            tokens: tokens.iter().map(|info| TokenState::new(info)).collect(),
+        })
+    }
+
+    /// A job with all its attempts.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.read(move |db| Ok(list(db, &BY_ID, &args![id])?.pop())).await
+    }
+
+    /// Jobs with all their attempts, ordered by id, which is by the time they were admitted.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+        let filter = *filter;
+        self.read(move |db| {
+            let (sql, values) = filtered(&filter);
+            list(db, &sql, &values)
+        })
+        .await
+    }
+
+    /// Every job that is not final, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {
+        self.read(move |db| list(db, &UNFINISHED, &[])).await
+    }
+
+    /// Jobs that ended at `since` or later, in that order.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn finished_since(&self, since: Timestamp) -> Result<Vec<Job>, StoreError> {
+        self.read(move |db| list(db, &FINISHED_SINCE, &args![since])).await
+    }
+
+    /// How many jobs are in each state; states without jobs are left out. Walks over an index of all jobs.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn job_counts(&self) -> Result<Vec<(JobState, u64)>, StoreError> {
+        let sql = sql!(
+            "SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NULL GROUP BY state \
+                   UNION ALL \
+                   SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NOT NULL GROUP BY state"
+        );
+        let read = |row: &Row<'_>| Ok((row.parse("state", str::parse)?, row.get("number")?));
+        let mut counts = self.read(move |db| db.query(&JOBS, sql, &[], read)).await?;
+        counts.sort_unstable_by_key(|(state, _)| *state);
+        Ok(counts)
+    }
+
+    /// The files of completed jobs that retention has not removed, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn files(&self) -> Result<Vec<StoredFile>, StoreError> {
+        let sql = sql!(
+            "SELECT id, finished_at, delivered_bytes FROM jobs \
+                   WHERE state = 'completed' AND file_removed_at IS NULL ORDER BY finished_at, id"
+        );
+        self.read(move |db| db.query(&JOBS, sql, &[], read_file)).await
+    }
+
+    /// Notes that the file of a completed job is gone. The first time stands.
+    pub fn file_removed(&self, job: JobId, at: Timestamp) -> Pending<()> {
+        self.write(FileRemoved { job, at })
+    }
+}
+
+struct Admit(Box<Job>);
+
+impl Write for Admit {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let job = &*self.0;
+        let VideoSpec { model, prompt, shape } = &job.spec;
+        let (resolution, ratio) = (shape.resolution.as_str(), shape.aspect_ratio.as_str());
+        let (seconds, state) = (shape.seconds.get(), job.state.as_str());
+        let ending = ending(&job.failure, &job.delivered);
+        let first = args![
+            job.id,
+            job.caller,
+            model,
+            prompt,
+            resolution,
+            seconds,
+            ratio,
+            state,
+            job.progress,
+            job.created_at,
+            job.deadline,
+            job.finished_at,
+            job.fingerprint,
+            job.blamed,
+            job.fetches,
+            job.file_removed_at,
+        ];
+        db.execute(&INSERT, &[&first[..], &ending].concat())?;
+        job.attempts.iter().try_for_each(|attempt| attempts::save(db, job.id, attempt))
+    }
+}
+
+/// What may change about a job.
+struct Advance {
+    id: JobId,
+    state: JobState,
+    progress: u8,
+    deadline: Timestamp,
+    finished_at: Option<Timestamp>,
+    blamed: u8,
+    fetches: u8,
+    failure: Option<JobFailure>,
+    delivered: Option<Delivered>,
+    attempts: Vec<Attempt>,
+    tokens: Vec<TokenState>,
+}
+
+impl Write for Advance {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let ending = ending(&self.failure, &self.delivered);
+        let state = self.state.as_str();
+        let first =
+            args![self.id, state, self.progress, self.deadline, self.finished_at, self.blamed, self.fetches,];
+        if db.execute(&ADVANCE, &[&first[..], &ending].concat())? == 0 {
+            return Err(if exists(db, self.id)? {
+                StoreError::JobIsFinal(self.id)
+            } else {
+                StoreError::missing("job", self.id)
+            });
+        }
+        self.attempts.iter().try_for_each(|attempt| attempts::save(db, self.id, attempt))?;
+        self.tokens.iter().try_for_each(|token| tokens::save_state(db, token))
+    }
+}
+
+struct FileRemoved {
+    job: JobId,
+    at: Timestamp,
+}
+
+impl Write for FileRemoved {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let sql = sql!(
+            "UPDATE jobs SET file_removed_at = COALESCE(file_removed_at, $2) \
+                   WHERE id = $1 AND state = 'completed'"
+        );
+        if db.execute(sql, &args![self.job, self.at])? == 0 {
+            return Err(StoreError::missing("completed job", self.job));
+        }
+        Ok(())
+    }
+}
+
+/// How a job ended, as the last nine values of a statement.
+fn ending<'a>(failure: &'a Option<JobFailure>, delivered: &'a Option<Delivered>) -> [Value<'a>; 9] {
+    let mut values = [Value::Null; 9];
+    if let Some(JobFailure { code, message, fault }) = failure {
+        values[0] = Value::Text(code);
+        values[1] = Value::Text(message);
+        values[2] = Value::Text(fault_word(*fault));
+    }
+    if let Some(d) = delivered {
+        values[3..].copy_from_slice(&args![d.width, d.height, d.duration_ms, d.codec, d.bytes, d.sha256]);
+    }
+    values
+}
+
+fn exists(db: &Db, id: JobId) -> Result<bool, StoreError> {
+    let found = db.query_one(&JOBS, sql!("SELECT id FROM jobs WHERE id = $1"), &args![id], |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
+/// The jobs of a query, with their attempts.
+fn list(db: &Db, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<Job>, StoreError> {
+    let mut jobs = db.query(&JOBS, sql, values, read_job)?;
+    for job in &mut jobs {
+        job.attempts = attempts::of_job(db, job.id)?;
+    }
+    Ok(jobs)
+}
+
+/// States are written into the text, since only so SQLite can tell that a partial index will do.
+fn filtered(filter: &JobFilter) -> (Sql, Vec<Value<'_>>) {
+    let mut conditions: Vec<String> = Vec::new();
+    let mut values = Vec::new();
+    if let Some(caller) = &filter.caller {
+        values.push(caller.value());
+        conditions.push(format!("caller = ${}", values.len()));
+    }
+    if let Some(state) = filter.state {
+        let unfinished = if state.is_final() { "" } else { " AND finished_at IS NULL" };
+        conditions.push(format!("state = '{state}'{unfinished}"));
+    }
+    let (beyond, order) = if filter.ascending { (">", "ASC") } else { ("<", "DESC") };
+    if let Some(after) = &filter.after {
+        values.push(after.value());
+        conditions.push(format!("id {beyond} ${}", values.len()));
+    }
+    values.push(filter.limit.value());
+    let filtered = if conditions.is_empty() { "" } else { " WHERE " };
+    let conditions = conditions.join(" AND ");
+    let sql = format!("{SELECT}{filtered}{conditions} ORDER BY id {order} LIMIT ${}", values.len());
+    (Sql::built(sql), values)
+}
+
+fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
+    let shape = Shape {
+        resolution: row.parse("resolution", str::parse)?,
+        seconds: seconds(row, "seconds")?,
+        aspect_ratio: row.parse("aspect_ratio", str::parse)?,
+    };
+    Ok(Job {
+        id: row.get("id")?,
+        caller: row.get("caller")?,
+        spec: VideoSpec { model: row.get("model")?, prompt: row.get("prompt")?, shape },
+        state: row.parse("state", str::parse)?,
+        progress: row.get("progress")?,
+        created_at: row.get("created_at")?,
+        deadline: row.get("deadline")?,
+        finished_at: row.get("finished_at")?,
+        fingerprint: row.get("fingerprint")?,
+        attempts: Vec::new(),
+        blamed: row.get("blamed")?,
+        fetches: row.get("fetches")?,
+        failure: read_failure(row)?,
+        delivered: read_delivered(row)?,
+        file_removed_at: row.get("file_removed_at")?,
+    })
+}
+
+fn read_failure(row: &Row<'_>) -> Result<Option<JobFailure>, StoreError> {
+    let Some(code) = row.get::<Option<String>>("failure_code")? else { return Ok(None) };
+    Ok(Some(JobFailure {
+        code: Cow::Owned(code),
+        message: row.get("failure_message")?,
+        fault: row.parse("failure_fault", fault)?,
+    }))
+}
+
+fn read_delivered(row: &Row<'_>) -> Result<Option<Delivered>, StoreError> {
+    let Some(width) = row.get("delivered_width")? else { return Ok(None) };
+    Ok(Some(Delivered {
+        width,
+        height: row.get("delivered_height")?,
+        duration_ms: row.get("delivered_ms")?,
+        codec: row.get("delivered_codec")?,
+        bytes: row.get("delivered_bytes")?,
+        sha256: row.get("delivered_sha256")?,
+    }))
+}
+
+fn read_file(row: &Row<'_>) -> Result<StoredFile, StoreError> {
+    Ok(StoredFile {
+        job: row.get("id")?,
+        finished_at: row.get("finished_at")?,
+        bytes: row.get("delivered_bytes")?,
+    })
+}
+
+const FAULTS: [Fault; 4] = [Fault::Caller, Fault::Token, Fault::Upstream, Fault::Gateway];
+
+const fn fault_word(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Caller => "caller",
+        Fault::Token => "token",
+        Fault::Upstream => "upstream",
+        Fault::Gateway => "gateway",
+    }
+}
+
+fn fault(word: &str) -> Result<Fault, String> {
+    let found = FAULTS.into_iter().find(|f| fault_word(*f) == word);
+    found.ok_or_else(|| format!("unknown word {word:?}"))
+}

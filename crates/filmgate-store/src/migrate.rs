@@ -1,0 +1,148 @@
+//! Brings a database file up to this version's schema, and refuses what is not filmgate's or is newer.
+
+use std::path::Path;
+
+use crate::StoreError;
+use crate::db::{Db, Table, args, sql};
+use crate::secrets::{KEY_VERSION, Sealer};
+
+/// Every schema there was, oldest first. One that was released is never changed: another is added.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+
+/// "flmg" in the file's header: this database is filmgate's.
+const APPLICATION: i64 = 0x666c_6d67;
+
+const MASTER_KEYS: Table = Table { name: "master_keys", key: &["version"] };
+
+/// Checks the file and brings it up to date; each step is one transaction.
+pub(crate) fn migrate(db: &Db, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let (found, ours) = db.schema(path, APPLICATION)?;
+    if !ours {
+        return Err(StoreError::NotADatabase { path: path.display().to_string() });
+    }
+    if found > known {
+        return Err(StoreError::NewerSchema { path: path.display().to_string(), found, known });
+    }
+    db.make_durable(path)?;
+    for version in found + 1..=known {
+        db.begin()?;
+        step(db, path, version).and_then(|()| db.commit()).inspect_err(|_| db.roll_back())?;
+    }
+    Ok(())
+}
+
+fn step(db: &Db, path: &Path, version: i64) -> Result<(), StoreError> {
+    // Somebody else may have been faster.
+    if db.schema(path, APPLICATION)?.0 >= version {
+        return Ok(());
+    }
+    db.execute_all(MIGRATIONS[version as usize - 1])?;
+    db.set_schema(APPLICATION, version)
+}
+
+/// Checks that the database belongs to this master key; a new database is made to belong to it.
+pub(crate) fn check_key(db: &Db, path: &Path, sealer: &Sealer) -> Result<(), StoreError> {
+    let insert =
+        sql!("INSERT INTO master_keys (version, mark) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING");
+    db.execute(insert, &args![KEY_VERSION, sealer.mark()])?;
+    let select = sql!("SELECT version, mark FROM master_keys WHERE version = $1");
+    let mark = db.query_one(&MASTER_KEYS, select, &args![KEY_VERSION], |row| row.get::<[u8; 32]>("mark"))?;
+    if mark.as_ref() == Some(sealer.mark()) {
+        Ok(())
+    } else {
+        Err(StoreError::WrongMasterKey { path: path.display().to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MasterKey, Store};
+
+    fn fresh() -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("filmgate.db");
+        (dir, path)
+    }
+
+    fn open(path: &Path) -> Result<(), StoreError> {
+        Store::open(path, &MasterKey::from_hex(&"5a".repeat(32)).unwrap()).map(drop)
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let (_dir, path) = fresh();
+        open(&path).unwrap();
+        let db = Db::writer(&path).unwrap();
+        db.set_schema(APPLICATION, 7).unwrap();
+        drop(db);
+        let error = open(&path).unwrap_err();
+        assert_eq!(error, StoreError::NewerSchema { path: path.display().to_string(), found: 7, known: 1 });
+        assert!(error.to_string().contains("written by a newer filmgate (schema 7; this one knows 1)"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_and_left_alone() {
+        for garbage in [&b"#"[..], b"#!/bin/sh\necho hello\n", &[0x5a; 20_000]] {
+            let (_dir, path) = fresh();
+            std::fs::write(&path, garbage).unwrap();
+            let not_ours = StoreError::NotADatabase { path: path.display().to_string() };
+            assert_eq!(open(&path), Err(not_ours));
+            assert_eq!(std::fs::read(&path).unwrap(), garbage);
+        }
+    }
+
+    #[test]
+    fn another_programs_database_is_refused_and_left_alone() {
+        let (_dir, path) = fresh();
+        let db = Db::writer(&path).unwrap();
+        db.execute_all("CREATE TABLE cookies (name TEXT)").unwrap();
+        drop(db);
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(open(&path), Err(StoreError::NotADatabase { path: path.display().to_string() }));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_written_is_named() {
+        let (dir, path) = fresh();
+        let missing = dir.path().join("missing").join("filmgate.db");
+        let error = open(&missing).unwrap_err().to_string();
+        assert!(error.contains("missing/filmgate.db") && error.contains("No such file"), "{error}");
+        let error = open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("directory"), "{error}");
+
+        open(&path).unwrap();
+        let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        let root = std::fs::OpenOptions::new().write(true).open(&path).is_ok();
+        match open(&path) {
+            Ok(()) => assert!(root, "only who may write in spite of the permissions opens it"),
+            Err(error) => assert!(error.to_string().contains("ermission"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_master_key_is_told_at_once() {
+        let (_dir, path) = fresh();
+        open(&path).unwrap();
+        let error = Store::open(&path, &MasterKey::generate()).map(drop).unwrap_err();
+        assert_eq!(error, StoreError::WrongMasterKey { path: path.display().to_string() });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_reads_the_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (dir, path) = fresh();
+        let store = Store::open(&path, &MasterKey::generate()).unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?}", entry.file_name());
+        }
+        drop(store);
+    }
+}

@@ -1,0 +1,334 @@
+//! Upstream tokens: their sealed secrets and what they went through.
+
+use std::sync::Arc;
+
+use filmgate_domain::{Secret, Timestamp, TokenId, TokenInfo, TokenStatus};
+
+use crate::db::{Db, Row, Sql, Table, args, sql};
+use crate::secrets::{KEY_VERSION, Place, Sealer};
+use crate::writer::Write;
+use crate::{Pending, Store, StoreError};
+
+const TOKENS: Table = Table { name: "tokens", key: &["id"] };
+
+/// A token in use, or one that was removed while jobs still need it.
+#[derive(Clone, Debug)]
+pub struct StoredToken {
+    /// The token. What it has left is not stored; it follows from its attempts.
+    pub info: TokenInfo,
+    /// It was removed: never to be chosen again.
+    pub removed: bool,
+}
+
+/// What became of a token that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is new, under this id.
+    New(TokenId),
+    /// A token with this secret is there already, maybe in another pool. It was not changed.
+    Duplicate(TokenId),
+    /// A removed token of the same secret and pool came back, as the one to be added describes it. What it
+    /// spent before still counts: its attempts are its own.
+    Revived(TokenId),
+}
+
+impl Store {
+    /// Every token, by id: those in use, and removed ones whose secret unfinished jobs still need.
+    ///
+    /// # Errors
+    /// When the database fails, holds what makes no sense, or a secret does not open.
+    pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        let sealer = Arc::clone(&self.0.sealer);
+        self.read(move |db| db.query(&TOKENS, &SELECT, &[], |row| read_token(row, &sealer))).await
+    }
+
+    /// Adds tokens; their ids are chosen here. Answers for each, in the same order.
+    pub fn add_tokens(&self, tokens: Vec<TokenInfo>) -> Pending<Vec<Added>> {
+        let sealer = Arc::clone(&self.0.sealer);
+        let tokens = tokens
+            .into_iter()
+            .map(|info| NewToken {
+                fingerprint: sealer.fingerprint(info.token.expose()),
+                state: TokenState::new(&info),
+                labels: Labels::new(&info),
+                pool: info.pool,
+                secret: info.token,
+                created_at: info.created_at,
+            })
+            .collect();
+        self.write(AddTokens { tokens, sealer })
+    }
+
+    /// Writes what tokens went through, their notes and their tags.
+    pub fn save_tokens(&self, tokens: &[&TokenInfo]) -> Pending<()> {
+        let states = tokens.iter().map(|info| (TokenState::new(info), Labels::new(info)));
+        self.write(SaveTokens(states.collect()))
+    }
+
+    /// Marks a token as removed (the first time stands). Its secret is wiped at once when no unfinished job
+    /// has used it; otherwise with [`Store::wipe_token`], or when the store is opened the next time.
+    pub fn remove_token(&self, id: TokenId, at: Timestamp) -> Pending<()> {
+        self.write(RemoveToken { id, at })
+    }
+
+    /// Wipes the secret of a removed token. One that is not removed, or came back, keeps its secret.
+    pub fn wipe_token(&self, id: TokenId) -> Pending<()> {
+        self.write(WipeToken(id))
+    }
+}
+
+/// Removed tokens count while a job that used them is unfinished: also after the attempt was settled its
+/// token may be needed to fetch the file.
+static SELECT: Sql = Sql::new(
+    "SELECT id, pool, sealed, key_version, status, cooling_until, opening_at, opening_units, \
+     created_at, last_used_at, use_count, failures_in_a_row, fail_count, last_fail_at, last_fail_reason, \
+     last_sync_at, tags, note, removed_at FROM tokens \
+     WHERE removed_at IS NULL OR (sealed IS NOT NULL AND id IN (SELECT a.token FROM jobs j \
+     JOIN attempts a ON a.job = j.id WHERE j.finished_at IS NULL)) ORDER BY id",
+);
+
+static SAVE_STATE: Sql = Sql::new(
+    "UPDATE tokens SET status = $2, cooling_until = $3, opening_at = $4, \
+     opening_units = $5, last_used_at = $6, use_count = $7, failures_in_a_row = $8, fail_count = $9, \
+     last_fail_at = $10, last_fail_reason = $11, last_sync_at = $12 WHERE id = $1",
+);
+
+/// What a token goes through.
+pub(crate) struct TokenState {
+    id: TokenId,
+    status: TokenStatus,
+    cooling_until: Option<Timestamp>,
+    opening: Option<(Timestamp, u32)>,
+    last_used_at: Option<Timestamp>,
+    use_count: u64,
+    failures_in_a_row: u32,
+    fail_count: u64,
+    last_fail_at: Option<Timestamp>,
+    last_fail_reason: Option<Box<str>>,
+    last_sync_at: Option<Timestamp>,
+}
+
+impl TokenState {
+    pub(crate) fn new(info: &TokenInfo) -> Self {
+        Self {
+            id: info.id,
+            status: info.status,
+            cooling_until: info.cooling_until,
+            opening: info.opening,
+            last_used_at: info.last_used_at,
+            use_count: info.use_count,
+            failures_in_a_row: info.failures_in_a_row,
+            fail_count: info.fail_count,
+            last_fail_at: info.last_fail_at,
+            last_fail_reason: info.last_fail_reason.clone(),
+            last_sync_at: info.last_sync_at,
+        }
+    }
+}
+
+/// What the operator writes on a token.
+struct Labels {
+    /// A JSON array of strings.
+    tags: String,
+    note: String,
+}
+
+impl Labels {
+    fn new(info: &TokenInfo) -> Self {
+        Self { tags: serde_json::Value::from(info.tags.as_slice()).to_string(), note: info.note.clone() }
+    }
+}
+
+/// Writes what a token went through.
+pub(crate) fn save_state(db: &Db, state: &TokenState) -> Result<(), StoreError> {
+    save_state_of(db, state.id, state)
+}
+
+fn save_state_of(db: &Db, id: TokenId, s: &TokenState) -> Result<(), StoreError> {
+    let changed = db.execute(
+        &SAVE_STATE,
+        &args![
+            id,
+            s.status.as_str(),
+            s.cooling_until,
+            s.opening.map(|(at, _)| at),
+            s.opening.map(|(_, units)| units),
+            s.last_used_at,
+            s.use_count,
+            s.failures_in_a_row,
+            s.fail_count,
+            s.last_fail_at,
+            s.last_fail_reason,
+            s.last_sync_at,
+        ],
+    )?;
+    if changed == 0 { Err(StoreError::missing("token", id)) } else { Ok(()) }
+}
+
+fn save_labels(db: &Db, id: TokenId, labels: &Labels) -> Result<(), StoreError> {
+    let sql = sql!("UPDATE tokens SET tags = $2, note = $3 WHERE id = $1");
+    db.execute(sql, &args![id, labels.tags, labels.note]).map(drop)
+}
+
+struct SaveTokens(Vec<(TokenState, Labels)>);
+
+impl Write for SaveTokens {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        self.0.iter().try_for_each(|(state, labels)| {
+            save_state(db, state)?;
+            save_labels(db, state.id, labels)
+        })
+    }
+}
+
+struct AddTokens {
+    tokens: Vec<NewToken>,
+    sealer: Arc<Sealer>,
+}
+
+struct NewToken {
+    pool: Box<str>,
+    secret: Secret,
+    fingerprint: [u8; 32],
+    created_at: Timestamp,
+    state: TokenState,
+    labels: Labels,
+}
+
+impl Write for AddTokens {
+    type Answer = Vec<Added>;
+
+    fn apply(&self, db: &Db) -> Result<Vec<Added>, StoreError> {
+        self.tokens.iter().map(|token| add(db, token, &self.sealer)).collect()
+    }
+}
+
+fn add(db: &Db, token: &NewToken, sealer: &Sealer) -> Result<Added, StoreError> {
+    let id = |row: &Row<'_>| row.get::<TokenId>("id");
+    let present = sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NULL");
+    if let Some(present) = db.query_one(&TOKENS, present, &args![token.fingerprint], id)? {
+        return Ok(Added::Duplicate(present));
+    }
+    let removed =
+        sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NOT NULL AND pool = $2");
+    if let Some(removed) = db.query_one(&TOKENS, removed, &args![token.fingerprint, token.pool], id)? {
+        fill(db, removed, token, sealer)?;
+        return Ok(Added::Revived(removed));
+    }
+    // The secret is sealed for its row, so that the row has to be there first.
+    let insert = sql!(
+        "INSERT INTO tokens (pool, key_version, fingerprint, status, created_at, use_count, \
+                  failures_in_a_row, fail_count, tags, note) \
+                  VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, $7) RETURNING id"
+    );
+    let (status, labels) = (token.state.status.as_str(), &token.labels);
+    let new = db.query_one(
+        &TOKENS,
+        insert,
+        &args![
+            token.pool,
+            KEY_VERSION,
+            token.fingerprint,
+            status,
+            token.created_at,
+            labels.tags,
+            labels.note
+        ],
+        id,
+    )?;
+    let new = new.ok_or_else(|| StoreError::missing("token", "that was just added"))?;
+    fill(db, new, token, sealer)?;
+    Ok(Added::New(new))
+}
+
+/// Writes everything about a token into its row.
+fn fill(db: &Db, id: TokenId, token: &NewToken, sealer: &Sealer) -> Result<(), StoreError> {
+    let sealed = sealer.seal(place(id, KEY_VERSION), token.secret.expose())?;
+    let sql = sql!(
+        "UPDATE tokens SET sealed = $2, key_version = $3, created_at = $4, removed_at = NULL \
+               WHERE id = $1"
+    );
+    db.execute(sql, &args![id, sealed, KEY_VERSION, token.created_at])?;
+    save_state_of(db, id, &token.state)?;
+    save_labels(db, id, &token.labels)
+}
+
+struct RemoveToken {
+    id: TokenId,
+    at: Timestamp,
+}
+
+impl Write for RemoveToken {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let mark = sql!("UPDATE tokens SET removed_at = COALESCE(removed_at, $2) WHERE id = $1");
+        if db.execute(mark, &args![self.id, self.at])? == 0 {
+            return Err(StoreError::missing("token", self.id));
+        }
+        // The open attempts have an index; only when there is none, the unfinished jobs are gone through.
+        let wipe = sql!(
+            "UPDATE tokens SET sealed = NULL WHERE id = $1 \
+                    AND NOT EXISTS (SELECT 1 FROM attempts WHERE token = $1 AND settled_at IS NULL) \
+                    AND NOT EXISTS (SELECT 1 FROM jobs j JOIN attempts a ON a.job = j.id \
+                    WHERE j.finished_at IS NULL AND a.token = $1)"
+        );
+        db.execute(wipe, &args![self.id]).map(drop)
+    }
+}
+
+struct WipeToken(TokenId);
+
+impl Write for WipeToken {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let sql = sql!("UPDATE tokens SET sealed = NULL WHERE id = $1 AND removed_at IS NOT NULL");
+        db.execute(sql, &args![self.0]).map(drop)
+    }
+}
+
+/// Wipes what nobody told to wipe before the process ended.
+pub(crate) fn wipe_drained(db: &Db) -> Result<(), StoreError> {
+    let sql = sql!(
+        "UPDATE tokens SET sealed = NULL WHERE removed_at IS NOT NULL AND sealed IS NOT NULL \
+               AND id NOT IN (SELECT a.token FROM jobs j JOIN attempts a ON a.job = j.id \
+               WHERE j.finished_at IS NULL)"
+    );
+    db.execute(sql, &[]).map(drop)
+}
+
+fn read_token(row: &Row<'_>, sealer: &Sealer) -> Result<StoredToken, StoreError> {
+    let id = row.get("id")?;
+    let sealed: Vec<u8> = row.get("sealed")?;
+    let secret = sealer.open(place(id, row.get("key_version")?), &sealed)?;
+    let opening_at: Option<Timestamp> = row.get("opening_at")?;
+    let opening_units: Option<u32> = row.get("opening_units")?;
+    let info = TokenInfo {
+        id,
+        pool: row.get("pool")?,
+        token: Secret::new(secret),
+        status: row.parse("status", str::parse)?,
+        cooling_until: row.get("cooling_until")?,
+        quota: None,
+        opening: opening_at.zip(opening_units),
+        created_at: row.get("created_at")?,
+        last_used_at: row.get("last_used_at")?,
+        use_count: row.get("use_count")?,
+        failures_in_a_row: row.get("failures_in_a_row")?,
+        fail_count: row.get("fail_count")?,
+        last_fail_at: row.get("last_fail_at")?,
+        last_fail_reason: row.get("last_fail_reason")?,
+        last_sync_at: row.get("last_sync_at")?,
+        tags: row.parse("tags", |json| serde_json::from_str(json))?,
+        note: row.get("note")?,
+    };
+    let removed_at: Option<Timestamp> = row.get("removed_at")?;
+    Ok(StoredToken { info, removed: removed_at.is_some() })
+}
+
+const fn place(token: TokenId, key_version: i64) -> Place {
+    Place { table: "tokens", column: "sealed", row: token.0, key_version }
+}

@@ -1,0 +1,236 @@
+//! The JSON of xAI's video API. Requests are written strictly, answers are read leniently.
+
+use filmgate_domain::AspectRatio;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::Order;
+use crate::words::Words;
+
+/// The longest id that is taken for one, in bytes.
+const LONGEST_ID: usize = 512;
+
+/// `POST videos/generations`
+#[derive(Serialize)]
+pub(super) struct Generation<'a> {
+    model: &'a str,
+    prompt: &'a str,
+    /// Seconds.
+    duration: u32,
+    aspect_ratio: AspectRatio,
+    resolution: &'static str,
+}
+
+impl<'a> Generation<'a> {
+    pub(super) fn of(order: &Order<'a>) -> Self {
+        Self {
+            model: order.model,
+            prompt: order.prompt,
+            duration: order.shape.seconds.get(),
+            aspect_ratio: order.shape.aspect_ratio,
+            resolution: order.shape.resolution.as_str(),
+        }
+    }
+}
+
+/// The id in the answer to a submission, if it holds a usable one.
+pub(super) fn request_id(body: &[u8]) -> Option<Box<str>> {
+    let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let id = answer.get("request_id")?.as_str()?;
+    is_usable_id(id).then(|| id.into())
+}
+
+/// Whether the id can be put into a URL's path and comes out the same.
+pub(super) fn is_usable_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= LONGEST_ID && !matches!(id, "." | "..") && !id.contains(char::is_control)
+}
+
+/// The progress in a body, if it is an answer at all.
+pub(super) fn progress(body: &[u8]) -> Option<u8> {
+    Answer::parse(body)?.progress()
+}
+
+/// How a video stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State<'a> {
+    /// Being made.
+    Pending,
+    /// Made.
+    Done {
+        /// As the upstream wrote it; may be relative.
+        url: &'a str,
+    },
+    /// Blocked.
+    Moderated,
+    /// Not made.
+    Failed,
+    /// Forgotten.
+    Expired,
+    /// Made, but it is not said where it is.
+    NoUrl,
+    /// A word that this adapter does not know.
+    Unknown(&'a str),
+}
+
+/// The answer of `GET videos/{id}`.
+pub(super) struct Answer(Map<String, Value>);
+
+impl Answer {
+    /// `None` when it is no JSON object, or says neither a status nor where a video is.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let answer = Self(serde_json::from_slice(body).ok()?);
+        (answer.status().is_some() || answer.url().is_some()).then_some(answer)
+    }
+
+    pub(super) fn state(&self) -> State<'_> {
+        // xAI's first version of the API left the status out once the video was there.
+        match self.status().unwrap_or("done") {
+            "pending" | "queued" | "processing" | "in_progress" => State::Pending,
+            "done" if self.is_blocked() => State::Moderated,
+            "done" => self.url().map_or(State::NoUrl, |url| State::Done { url: url.trim() }),
+            "failed" if self.words().speak_of_moderation() => State::Moderated,
+            "failed" => State::Failed,
+            "expired" => State::Expired,
+            other => State::Unknown(other),
+        }
+    }
+
+    /// 0 to 99; a number, or a text that spells one.
+    pub(super) fn progress(&self) -> Option<u8> {
+        let progress = match self.0.get("progress")? {
+            Value::Number(number) => number.as_f64()?,
+            Value::String(text) => text.trim().trim_end_matches('%').parse().ok()?,
+            _ => return None,
+        };
+        // A float becomes the nearest value that fits.
+        (!progress.is_nan()).then_some((progress as u8).min(99))
+    }
+
+    /// What it cost, in ticks of 10^-10 USD.
+    pub(super) fn cost_ticks(&self) -> Option<i64> {
+        match self.0.get("usage")?.get("cost_in_usd_ticks")? {
+            Value::Number(number) => number.as_i64().or_else(|| {
+                let ticks = number.as_f64()?;
+                (ticks.fract() == 0.0 && ticks.abs() < 9e15).then_some(ticks as i64)
+            }),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Why it failed.
+    pub(super) fn words(&self) -> Words {
+        Words::of_object(&self.0)
+    }
+
+    fn status(&self) -> Option<&str> {
+        self.0.get("status")?.as_str()
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.0.get("video")?.get("url")?.as_str()
+    }
+
+    fn is_blocked(&self) -> bool {
+        let respected = self.0.get("video").and_then(|video| video.get("respect_moderation"));
+        respected.and_then(Value::as_bool) == Some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(r#"{"request_id":"a-b"}"#, Some("a-b"))]
+    #[case(r#"{"request_id":"a/b+c=="}"#, Some("a/b+c=="))]
+    #[case(r#"{"request_id":""}"#, None)]
+    #[case(r#"{"request_id":".."}"#, None)]
+    #[case(r#"{"request_id":"a\nb"}"#, None)]
+    #[case(r#"{"request_id":7}"#, None)]
+    #[case(r#"{"request_id":null}"#, None)]
+    #[case(r#"{"id":"a"}"#, None)]
+    #[case(r#"["a"]"#, None)]
+    #[case("", None)]
+    #[case("<html>", None)]
+    fn ids(#[case] body: &str, #[case] expected: Option<&str>) {
+        assert_eq!(request_id(body.as_bytes()).as_deref(), expected);
+    }
+
+    #[test]
+    fn an_endless_id_is_none() {
+        assert!(is_usable_id(&"x".repeat(LONGEST_ID)));
+        assert!(!is_usable_id(&"x".repeat(LONGEST_ID + 1)));
+    }
+
+    #[rstest]
+    #[case(r#"{"status":"pending"}"#, State::Pending)]
+    #[case(r#"{"status":"queued"}"#, State::Pending)]
+    #[case(r#"{"status":"dreaming"}"#, State::Unknown("dreaming"))]
+    #[case(r#"{"status":"done","video":{"url":"https://v/a"}}"#, State::Done { url: "https://v/a" })]
+    #[case(r#"{"status":"done","video":{"url":"https://v/a","respect_moderation":true}}"#, State::Done { url: "https://v/a" })]
+    #[case(r#"{"video":{"url":"https://v/a"},"model":"m"}"#, State::Done { url: "https://v/a" })]
+    #[case(r#"{"status":"done","video":{"url":" "}}"#, State::Done { url: "" })]
+    #[case(r#"{"status":"done","video":{"url":"https://v/a","respect_moderation":false}}"#, State::Moderated)]
+    #[case(r#"{"status":"done","video":{"respect_moderation":false}}"#, State::Moderated)]
+    #[case(r#"{"status":"done","video":{"url":null}}"#, State::NoUrl)]
+    #[case(r#"{"status":"done","video":{}}"#, State::NoUrl)]
+    #[case(r#"{"status":"done","video":null}"#, State::NoUrl)]
+    #[case(r#"{"status":"done"}"#, State::NoUrl)]
+    #[case(r#"{"status":"expired"}"#, State::Expired)]
+    #[case(r#"{"status":"failed"}"#, State::Failed)]
+    #[case(r#"{"status":"failed","error":{"code":"internal_error","message":"oops"}}"#, State::Failed)]
+    #[case(
+        r#"{"status":"failed","error":{"code":"x","message":"Blocked by Moderation."}}"#,
+        State::Moderated
+    )]
+    #[case(r#"{"status":"failed","error":{"code":"moderation_blocked"}}"#, State::Moderated)]
+    #[case(r#"{"status":"failed","error":"moderated"}"#, State::Moderated)]
+    fn states(#[case] body: &str, #[case] expected: State<'_>) {
+        assert_eq!(Answer::parse(body.as_bytes()).unwrap().state(), expected);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("null")]
+    #[case("[]")]
+    #[case("{}")]
+    #[case(r#"{"status":3}"#)]
+    #[case(r#"{"status":null,"video":{"url":7}}"#)]
+    #[case("<html><title>Log in</title>")]
+    fn no_answers(#[case] body: &str) {
+        assert!(Answer::parse(body.as_bytes()).is_none());
+    }
+
+    #[rstest]
+    #[case("0", Some(0))]
+    #[case("42", Some(42))]
+    #[case("42.9", Some(42))]
+    #[case(r#""42""#, Some(42))]
+    #[case(r#"" 42.5% ""#, Some(42))]
+    #[case("100", Some(99))]
+    #[case("1e300", Some(99))]
+    #[case("-5", Some(0))]
+    #[case(r#""NaN""#, None)]
+    #[case(r#""half""#, None)]
+    #[case("null", None)]
+    #[case("[1]", None)]
+    fn progresses(#[case] value: &str, #[case] expected: Option<u8>) {
+        let body = format!(r#"{{"status":"pending","progress":{value}}}"#);
+        assert_eq!(progress(body.as_bytes()), expected);
+    }
+
+    #[rstest]
+    #[case("3500000000", Some(3_500_000_000))]
+    #[case("3.5e9", Some(3_500_000_000))]
+    #[case(r#""3500000000""#, Some(3_500_000_000))]
+    #[case("0.5", None)]
+    #[case("1e300", None)]
+    #[case("null", None)]
+    fn costs(#[case] value: &str, #[case] expected: Option<i64>) {
+        let body = format!(r#"{{"status":"done","usage":{{"cost_in_usd_ticks":{value}}}}}"#);
+        assert_eq!(Answer::parse(body.as_bytes()).unwrap().cost_ticks(), expected);
+    }
+}
