@@ -1,2 +1,125 @@
-//! `cargo xtask`
-fn main() {}
+//! `cargo xtask`: everything a developer of filmgate runs, by name.
+//!
+//! Only the standard library, so that the first `cargo xtask` on a fresh machine starts at once.
+
+use std::process::ExitCode;
+
+mod bench;
+mod ci;
+mod deny;
+mod fences;
+mod needs;
+mod sources;
+mod suite;
+mod table;
+mod workspace;
+
+use workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--quick]              all tests; --quick leaves out those whose name contains `slow_`
+  bench routing|store|load    one benchmark; what follows `--` goes to it
+  ci [STEP...]                what CI runs, or only the steps named
+";
+
+/// What the command line asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Test { quick: bool },
+    Bench { name: String, rest: Vec<String> },
+    Ci { steps: Vec<String> },
+    Help,
+}
+
+fn main() -> ExitCode {
+    let command = match parse(std::env::args().skip(1).collect()) {
+        Ok(command) => command,
+        Err(why) => {
+            eprintln!("{why}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nFAILED: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), String> {
+    let here = Workspace::find()?;
+    match command {
+        Command::Test { quick } => suite::run(&here, quick),
+        Command::Bench { name, rest } => bench::run(&here, &name, &rest),
+        Command::Ci { steps } => ci::run(&here.strict(), &steps),
+        Command::Help => {
+            print!("{USAGE}\nSteps of ci: {}\n", ci::step_names().join(" "));
+            Ok(())
+        }
+    }
+}
+
+fn parse(args: Vec<String>) -> Result<Command, String> {
+    let mut args = args.into_iter();
+    let command = args.next().ok_or("no command given")?;
+    let rest: Vec<String> = args.collect();
+    match command.as_str() {
+        "test" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => Ok(Command::Test { quick: false }),
+            ["--quick"] => Ok(Command::Test { quick: true }),
+            _ => Err(format!("`test` takes --quick or nothing, not `{}`", rest.join(" "))),
+        },
+        "bench" => {
+            let (name, rest) = rest.split_first().ok_or("`bench` needs a name")?;
+            bench::package_of(name)?;
+            Ok(Command::Bench { name: name.clone(), rest: rest.to_vec() })
+        }
+        "ci" => match rest.iter().find(|step| !ci::step_names().contains(&step.as_str())) {
+            Some(unknown) => {
+                Err(format!("no step `{unknown}`; the steps are {}", ci::step_names().join(" ")))
+            }
+            None => Ok(Command::Ci { steps: rest }),
+        },
+        "help" | "--help" | "-h" => Ok(Command::Help),
+        other => Err(format!("no command `{other}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        assert_eq!(parsed("test"), Ok(Command::Test { quick: false }));
+        assert_eq!(parsed("test --quick"), Ok(Command::Test { quick: true }));
+        assert_eq!(
+            parsed("bench store -- 32"),
+            Ok(Command::Bench { name: "store".into(), rest: vec!["--".into(), "32".into()] })
+        );
+        assert_eq!(parsed("ci fmt rules"), Ok(Command::Ci { steps: vec!["fmt".into(), "rules".into()] }));
+    }
+
+    #[test]
+    fn misspellings_are_refused_by_name() {
+        for (line, word) in [
+            ("", "no command"),
+            ("tset", "tset"),
+            ("test --quik", "--quik"),
+            ("bench", "name"),
+            ("bench rooting", "rooting"),
+            ("ci fmt clipy", "clipy"),
+        ] {
+            let why = parsed(line).unwrap_err();
+            assert!(why.contains(word), "`{line}` was refused with: {why}");
+        }
+    }
+}

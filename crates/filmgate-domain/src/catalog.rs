@@ -117,7 +117,14 @@ impl Catalog {
 
     /// The model of this name or alias.
     pub fn model(&self, name: &str) -> Option<&Model> {
-        self.models.iter().find(|m| *m.name == *name || m.aliases.iter().any(|a| a == name))
+        self.find(name).map(|(model, _)| model)
+    }
+
+    /// The model of this name or alias, and the places of its pools, in its order.
+    pub(crate) fn find(&self, name: &str) -> Option<(&Model, &[usize])> {
+        let named = |m: &Model| *m.name == *name || m.aliases.iter().any(|a| a == name);
+        let place = self.models.iter().position(named)?;
+        Some((&self.models[place], &self.pools_of[place]))
     }
 
     /// The model that the founding calls, which name none, mean: the first.
@@ -132,8 +139,7 @@ impl Catalog {
 
     /// The pools that serve a model, by their place in [`Catalog::pools`], in the model's order.
     pub fn pools_of(&self, model: &Model) -> impl DoubleEndedIterator<Item = usize> + Clone + '_ {
-        let place = self.models.iter().position(|m| m.name == model.name);
-        place.map_or(&[][..], |place| &self.pools_of[place]).iter().copied()
+        self.find(&model.name).map_or(&[][..], |(_, pools)| pools).iter().copied()
     }
 }
 

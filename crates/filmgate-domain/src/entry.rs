@@ -60,10 +60,11 @@ impl Entry {
         Some(quota.units.saturating_sub(self.reserved).saturating_sub(self.spent_units))
     }
 
-    /// What it adds to the totals of its pool; nothing when it is out of use, or there is no quota.
+    /// What it adds to the totals of its pool; nothing when it is out of use, or there is no quota. Goes by
+    /// `info.quota`, like [`Entry::rank`]: that has to be up to date.
     pub(crate) fn share(&self, pool: &Pool) -> Option<Totals> {
         let usable = matches!(self.info.status, TokenStatus::Active | TokenStatus::Cooling) && !self.removed;
-        let left = self.remaining(pool).filter(|_| usable)?;
+        let left = self.info.quota.filter(|_| usable)?;
         Some(Totals { granted: u64::from(pool.quota?.units), left: u64::from(left) })
     }
 
@@ -113,7 +114,7 @@ impl Entry {
         match pool.map(|p| p.quota) {
             Some(Some(quota)) => {
                 while let Some(&(_, units)) = self.spent.front().filter(|(at, _)| *at + quota.window <= now) {
-                    self.spent_units -= units;
+                    self.spent_units = self.spent_units.saturating_sub(units);
                     self.spent.pop_front();
                 }
             }
@@ -207,7 +208,7 @@ impl Entry {
         if !takes_videos {
             return None;
         }
-        Some(self.remaining(pool).unwrap_or(4_095u32.saturating_sub(self.in_flight())))
+        Some(self.info.quota.unwrap_or(4_095u32.saturating_sub(self.in_flight())))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 use crate::entry::Entry;
 use crate::manager::Totals;
+use crate::routing::Question;
 use crate::{
-    Catalog, Chosen, Decision, Model, NoToken, PassedOver, Pool, Reason, Shape, Timestamp, TokenClass,
-    TokenManager, routing,
+    Candidate, Chosen, Decision, NoToken, PassedOver, Pool, Reason, Route, Shape, Timestamp, TokenClass,
+    TokenManager,
 };
 
 impl TokenManager {
@@ -20,38 +20,30 @@ impl TokenManager {
     /// nothing chosen.
     pub fn explain(&mut self, model: &str, asked: Shape, now: Timestamp) -> Result<Decision, NoToken> {
         self.advance(now);
-        let catalog = Arc::clone(&self.catalog);
-        let model = self.model(&catalog, model)?;
-        routing::check(&catalog, model, asked, self.routing.smart_token_routing)
-            .map_err(NoToken::Undeliverable)?;
-        Ok(self.explain_in(&catalog, model, asked))
+        let question = self.question(model, asked)?;
+        question.check()?;
+        Ok(self.explain_in(question))
     }
 
     /// Why the pools before `pool` are passed over for such a video: "ssoSuper: 3 tokens out of quota until …".
     pub fn why_not_before(&mut self, pool: usize, model: &str, asked: Shape, now: Timestamp) -> String {
         self.advance(now);
-        let catalog = Arc::clone(&self.catalog);
-        let Some(model) = catalog.model(model) else { return String::new() };
-        let smart = self.routing.smart_token_routing;
-        let before = routing::candidates(&catalog, model, asked, smart).take_while(|c| c.pool != pool);
-        let passed: Vec<String> = before.map(|c| self.passed_over(&catalog, &c).to_string()).collect();
+        let Ok(question) = self.question(model, asked) else { return String::new() };
+        let before = question.candidates().take_while(|c| c.pool != pool);
+        let passed: Vec<String> = before.map(|c| self.passed_over(&c).to_string()).collect();
         passed.join("; ")
     }
 
-    pub(crate) fn explain_in(&self, catalog: &Catalog, model: &Model, asked: Shape) -> Decision {
-        let smart = self.routing.smart_token_routing;
-        let mut decision = Decision {
-            model: model.name.clone(),
-            asked,
-            chosen: None,
-            passed_over: unable(catalog, model, asked, smart),
-        };
-        for candidate in routing::candidates(catalog, model, asked, smart) {
-            let pool = &catalog.pools()[candidate.pool];
-            let passed_over = self.passed_over(catalog, &candidate);
+    pub(crate) fn explain_in(&self, question: Question<'_>) -> Decision {
+        let Question { model, asked, .. } = question;
+        let passed_over = question.unable().map(|pool| unable(pool, asked)).collect();
+        let mut decision = Decision { model: model.name.clone(), asked, chosen: None, passed_over };
+        for candidate in question.candidates() {
+            let pool = &self.catalog.pools()[candidate.pool];
+            let passed_over = self.passed_over(&candidate);
             let best = self.ranking.peek(candidate.pool).filter(|_| self.barrier(&candidate).is_none());
             let best = best.filter(|(rank, _)| pool.quota.is_none() || *rank >= pool.cost(&candidate.sent));
-            if candidate.route == crate::Route::Fallback {
+            if candidate.route == Route::Fallback {
                 decision.passed_over.retain(|p| p.pool != pool.name);
             }
             if !passed_over.classes.is_empty() {
@@ -71,8 +63,8 @@ impl TokenManager {
     }
 
     /// The tokens of a candidate pool that cannot take the video now, by reason.
-    fn passed_over(&self, catalog: &Catalog, candidate: &crate::Candidate) -> PassedOver {
-        let pool = &catalog.pools()[candidate.pool];
+    fn passed_over(&self, candidate: &Candidate) -> PassedOver {
+        let pool = &self.catalog.pools()[candidate.pool];
         let cost = pool.cost(&candidate.sent);
         let mut classes: Vec<TokenClass> = Vec::new();
         if let Some(mut reason) = self.barrier(candidate) {
@@ -121,12 +113,8 @@ impl TokenManager {
     }
 }
 
-/// The pools that cannot deliver the video as asked.
-fn unable(catalog: &Catalog, model: &Model, asked: Shape, smart: bool) -> Vec<PassedOver> {
-    let pools = catalog.pools_of(model).map(|index| &catalog.pools()[index]);
-    let unable = pools.filter(|pool| smart && !pool.delivers(&model.name, &asked));
-    let Shape { resolution, seconds, .. } = asked;
+/// A pool that cannot deliver the video as asked.
+fn unable(pool: &Pool, Shape { resolution, seconds, .. }: Shape) -> PassedOver {
     let reason = Reason::CannotDeliver { resolution, seconds };
-    let classes = || vec![TokenClass { tokens: 0, reason }];
-    unable.map(|pool| PassedOver { pool: pool.name.clone(), classes: classes() }).collect()
+    PassedOver { pool: pool.name.clone(), classes: vec![TokenClass { tokens: 0, reason }] }
 }

@@ -29,6 +29,8 @@ pub enum Cause {
     RateLimited,
     /// 400, 404, 413, 422 and the like: the request itself is not accepted.
     Rejected,
+    /// The upstream's moderation does not accept the prompt.
+    Moderated,
     /// No connection came about.
     Unreachable,
     /// A redirect: the base URL of the upstream is wrong.
@@ -50,6 +52,7 @@ impl Cause {
             Cause::Credential => "upstream_unauthorized",
             Cause::RateLimited => "upstream_rate_limited",
             Cause::Rejected => "upstream_rejected",
+            Cause::Moderated => "moderation_blocked",
             Cause::Unreachable => "upstream_unreachable",
             Cause::Redirected => "upstream_redirected",
             Cause::Timeout => "upstream_timeout",
@@ -62,7 +65,7 @@ impl Cause {
     /// Whose fault it is.
     pub const fn fault(self) -> Fault {
         match self {
-            Cause::Rejected => Fault::Caller,
+            Cause::Rejected | Cause::Moderated => Fault::Caller,
             Cause::Credential | Cause::RateLimited => Fault::Token,
             Cause::Redirected => Fault::Gateway,
             Cause::Unreachable | Cause::Timeout | Cause::Broken | Cause::Server | Cause::Garbage => {

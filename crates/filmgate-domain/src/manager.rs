@@ -11,9 +11,10 @@ use rustc_hash::FxHashMap;
 
 use crate::entry::Entry;
 use crate::ranking::Ranking;
+use crate::routing::Question;
 use crate::{
-    Blame, Candidate, Catalog, Model, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape,
-    Timestamp, TokenId, TokenInfo, TokenStatus, routing,
+    Blame, Candidate, Catalog, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape,
+    Timestamp, TokenId, TokenInfo, TokenStatus,
 };
 
 /// All tokens, ready to be chosen from.
@@ -219,32 +220,26 @@ impl TokenManager {
         asked: Shape,
         rng: &mut impl Rng,
     ) -> Result<(Candidate, u32, usize), NoToken> {
-        let catalog = &*self.catalog;
-        let model = self.model(catalog, model)?;
-        let smart = self.routing.smart_token_routing;
-        routing::check(catalog, model, asked, smart).map_err(NoToken::Undeliverable)?;
-
+        let question = self.question(model, asked)?;
         let mut first_choice = None;
-        for candidate in routing::candidates(catalog, model, asked, smart) {
+        for candidate in question.candidates() {
             let first_choice = *first_choice.get_or_insert(candidate.pool);
             if self.barrier(&candidate).is_some() {
                 continue;
             }
-            let pool = &catalog.pools()[candidate.pool];
+            let pool = &self.catalog.pools()[candidate.pool];
             if let Some((rank, index)) = self.ranking.best(candidate.pool, rng)
                 && (pool.quota.is_none() || rank >= pool.cost(&candidate.sent))
             {
                 return Ok((candidate, index, first_choice));
             }
         }
-        Err(NoToken::Shortage(Box::new(self.explain_in(catalog, model, asked))))
+        question.check()?;
+        Err(NoToken::Shortage(Box::new(self.explain_in(question))))
     }
 
-    pub(crate) fn model<'a>(&self, catalog: &'a Catalog, name: &str) -> Result<&'a Model, NoToken> {
-        catalog.model(name).ok_or_else(|| {
-            let known: Vec<&str> = catalog.models().iter().map(|m| &*m.name).collect();
-            NoToken::UnknownModel { model: name.into(), known: known.join(", ") }
-        })
+    pub(crate) fn question(&self, model: &str, asked: Shape) -> Result<Question<'_>, NoToken> {
+        Question::new(&self.catalog, model, asked, self.routing.smart_token_routing)
     }
 
     /// What keeps a whole pool from being used for this video, whatever its tokens.

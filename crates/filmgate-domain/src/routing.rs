@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Catalog, Model, Resolution, Seconds, Shape};
+use crate::{Catalog, Model, NoToken, Pool, Resolution, Seconds, Shape};
 
 /// The switches of `[video]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,64 +94,98 @@ pub struct Undeliverable {
     pub available: String,
 }
 
-/// The candidates in the order in which they are to be tried, switches left aside: the pools that deliver
-/// the video in the model's order, then the others, strongest first.
-///
-/// Without smart routing: the model's pools in order, each asked for exactly what was asked.
-pub(crate) fn candidates<'a>(
+/// A video that is to be routed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
     catalog: &'a Catalog,
-    model: &'a Model,
-    asked: Shape,
+    pub(crate) model: &'a Model,
+    /// The model's pools, by their places in the catalog.
+    pools: &'a [usize],
+    pub(crate) asked: Shape,
+    /// Whether anybody minds what the pools deliver.
     smart: bool,
-) -> impl Iterator<Item = Candidate> + 'a {
-    let pools = catalog.pools_of(model);
-    let delivers = move |&pool: &usize| catalog.pools()[pool].delivers(&model.name, &asked);
-    let plain = pools.clone().filter(move |_| !smart).map(move |pool| {
-        let route = if delivers(&pool) { Route::Primary } else { Route::Fallback };
-        Candidate { pool, route, sent: asked }
-    });
-    let sufficient = pools.clone().filter(move |pool| smart && delivers(pool)).enumerate();
-    let sufficient = sufficient.map(move |(nth, pool)| {
-        let route = if nth == 0 { Route::Primary } else { Route::Upgrade };
-        Candidate { pool, route, sent: asked }
-    });
-    let insufficient = pools.rev().filter(move |pool| smart && !delivers(pool));
-    let insufficient = insufficient.filter_map(move |pool| {
-        let sent = catalog.pools()[pool].nearest(&model.name, &asked)?;
-        Some(Candidate { pool, route: Route::Fallback, sent })
-    });
-    plain.chain(sufficient).chain(insufficient)
 }
 
-/// Whether some pool of the model delivers this form. Without smart routing nobody asks.
-pub(crate) fn check(
-    catalog: &Catalog,
-    model: &Model,
-    asked: Shape,
-    smart: bool,
-) -> Result<(), Box<Undeliverable>> {
-    let deliverable = catalog.pools_of(model).any(|pool| catalog.pools()[pool].delivers(&model.name, &asked));
-    if deliverable || !smart {
-        return Ok(());
+impl<'a> Question<'a> {
+    /// Looks the model up, by name or alias.
+    pub(crate) fn new(catalog: &'a Catalog, model: &str, asked: Shape, smart: bool) -> Result<Self, NoToken> {
+        let Some((model, pools)) = catalog.find(model) else {
+            let known: Vec<&str> = catalog.models().iter().map(|m| &*m.name).collect();
+            return Err(NoToken::UnknownModel { model: model.into(), known: known.join(", ") });
+        };
+        Ok(Self { catalog, model, pools, asked, smart })
     }
-    let longest = longest(catalog, model, asked.resolution);
-    let available = available(catalog, model);
-    Err(Box::new(Undeliverable { asked, model: model.name.clone(), longest, available }))
-}
 
-/// The longest video of a resolution that some pool of the model delivers.
-fn longest(catalog: &Catalog, model: &Model, resolution: Resolution) -> Option<Seconds> {
-    let pools = catalog.pools_of(model).map(|pool| &catalog.pools()[pool]);
-    pools.filter_map(|pool| pool.longest(&model.name, resolution)).max()
-}
+    /// The candidates in the order in which they are to be tried, switches left aside: the pools that deliver
+    /// the video in the model's order, then the others, strongest first. None when no pool delivers it.
+    ///
+    /// Without smart routing: the model's pools in order, each asked for exactly what was asked.
+    pub(crate) fn candidates(self) -> impl Iterator<Item = Candidate> + 'a {
+        let Self { asked, smart, .. } = self;
+        let pools = self.pools.iter().copied();
+        let plain = pools.clone().filter(move |_| !smart).map(move |pool| {
+            let route = if self.delivers(pool) { Route::Primary } else { Route::Fallback };
+            Candidate { pool, route, sent: asked }
+        });
+        let sufficient = pools.clone().filter(move |pool| smart && self.delivers(*pool)).enumerate();
+        let sufficient = sufficient.map(move |(nth, pool)| {
+            let route = if nth == 0 { Route::Primary } else { Route::Upgrade };
+            Candidate { pool, route, sent: asked }
+        });
+        let insufficient = pools.rev().take_while(move |_| smart && self.deliverable());
+        let insufficient = insufficient.filter(move |pool| !self.delivers(*pool));
+        let insufficient = insufficient.filter_map(move |pool| {
+            let sent = self.catalog.pools()[pool].nearest(&self.model.name, &asked)?;
+            Some(Candidate { pool, route: Route::Fallback, sent })
+        });
+        plain.chain(sufficient).chain(insufficient)
+    }
 
-/// "it makes 480p up to 15s, 720p up to 15s".
-fn available(catalog: &Catalog, model: &Model) -> String {
-    let offer = |resolution| {
-        longest(catalog, model, resolution).map(|seconds| format!("{resolution} up to {seconds}s"))
-    };
-    let offers: Vec<String> = Resolution::ALL.into_iter().filter_map(offer).collect();
-    if offers.is_empty() { "it makes nothing".to_owned() } else { format!("it makes {}", offers.join(", ")) }
+    /// Whether some pool of the model delivers this form. Without smart routing nobody asks.
+    ///
+    /// # Errors
+    /// With what can be had.
+    pub(crate) fn check(self) -> Result<(), NoToken> {
+        if !self.smart || self.deliverable() {
+            return Ok(());
+        }
+        let longest = self.longest(self.asked.resolution);
+        let available = self.available();
+        let model = self.model.name.clone();
+        Err(NoToken::Undeliverable(Box::new(Undeliverable { asked: self.asked, model, longest, available })))
+    }
+
+    /// The pools that cannot deliver it as asked, if that matters.
+    pub(crate) fn unable(self) -> impl Iterator<Item = &'a Pool> {
+        let unable = self.pools.iter().filter(move |pool| self.smart && !self.delivers(**pool));
+        unable.map(move |pool| &*self.catalog.pools()[*pool])
+    }
+
+    fn deliverable(self) -> bool {
+        self.pools.iter().any(|pool| self.delivers(*pool))
+    }
+
+    fn delivers(self, pool: usize) -> bool {
+        self.catalog.pools()[pool].delivers(&self.model.name, &self.asked)
+    }
+
+    /// The longest video of a resolution that some pool delivers.
+    fn longest(self, resolution: Resolution) -> Option<Seconds> {
+        let pools = self.pools.iter().map(|pool| &self.catalog.pools()[*pool]);
+        pools.filter_map(|pool| pool.longest(&self.model.name, resolution)).max()
+    }
+
+    /// "it makes 480p up to 15s, 720p up to 15s".
+    fn available(self) -> String {
+        let offer =
+            |resolution| self.longest(resolution).map(|seconds| format!("{resolution} up to {seconds}s"));
+        let offers: Vec<String> = Resolution::ALL.into_iter().filter_map(offer).collect();
+        if offers.is_empty() {
+            "it makes nothing".to_owned()
+        } else {
+            format!("it makes {}", offers.join(", "))
+        }
+    }
 }
 
 /// The log lines of the founding document, word by word. A token shows its first characters only.
@@ -224,6 +258,10 @@ mod tests {
         Shape { resolution, seconds: Seconds::new(seconds).unwrap(), aspect_ratio: AspectRatio::R16x9 }
     }
 
+    fn question(catalog: &Catalog, asked: Shape, smart: bool) -> Question<'_> {
+        Question::new(catalog, "grok-video", asked, smart).unwrap()
+    }
+
     #[rstest]
     #[case(Resolution::P480, 6, &[("ssoBasic", "primary", "480p 6s 16:9"), ("ssoSuper", "upgrade", "480p 6s 16:9")])]
     #[case(Resolution::P720, 6, &[("ssoSuper", "primary", "720p 6s 16:9"), ("ssoBasic", "fallback", "480p 6s 16:9")])]
@@ -235,8 +273,7 @@ mod tests {
         #[case] expected: &[(&str, &str, &str)],
     ) {
         let catalog = Catalog::founding();
-        let order: Vec<_> =
-            candidates(&catalog, catalog.default_model(), shape(resolution, seconds), true).collect();
+        let order: Vec<_> = question(&catalog, shape(resolution, seconds), true).candidates().collect();
         let order: Vec<_> = order
             .iter()
             .map(|c| (&*catalog.pools()[c.pool].name, c.route.as_str(), c.sent.to_string()))
@@ -249,17 +286,18 @@ mod tests {
     fn the_old_loop_takes_the_pools_in_order_and_changes_nothing() {
         let catalog = Catalog::founding();
         let asked = shape(Resolution::P1080, 20);
-        let order: Vec<_> = candidates(&catalog, catalog.default_model(), asked, false).collect();
+        let order: Vec<_> = question(&catalog, asked, false).candidates().collect();
         assert_eq!(order.iter().map(|c| c.pool).collect::<Vec<_>>(), [0, 1]);
         assert!(order.iter().all(|c| c.sent == asked));
-        assert!(check(&catalog, catalog.default_model(), asked, false).is_ok());
+        assert!(question(&catalog, asked, false).check().is_ok());
     }
 
     #[test]
     fn what_no_pool_delivers_is_refused_with_what_can_be_had() {
         let catalog = Catalog::founding();
-        let refused =
-            check(&catalog, catalog.default_model(), shape(Resolution::P1080, 6), true).unwrap_err();
+        let question = question(&catalog, shape(Resolution::P1080, 6), true);
+        assert_eq!(question.candidates().count(), 0);
+        let refused = question.check().unwrap_err();
         assert_eq!(
             refused.to_string(),
             "no pool delivers 1080p 6s with grok-imagine-video; it makes 480p up to 15s, 720p up to 15s"

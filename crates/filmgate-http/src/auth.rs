@@ -19,8 +19,10 @@ use crate::refusal::Refusal;
 /// The client keys that are not revoked, by their hash: looking up a hash leaks nothing about the key.
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
-    by_hash: Arc<ArcSwap<HashMap<[u8; 32], (KeyId, CallerId)>>>,
+    by_hash: Arc<ArcSwap<ByHash>>,
 }
+
+type ByHash = HashMap<[u8; 32], (KeyId, CallerId)>;
 
 impl Keys {
     /// Reads the keys anew.

@@ -85,7 +85,7 @@ CREATE TABLE jobs (
     delivered_sha256 TEXT,
     file_removed_at BIGINT,
     CONSTRAINT jobs_final_when_finished CHECK ((finished_at IS NOT NULL) = (state IN ('completed', 'failed')))
-);
+) WITHOUT ROWID;
 
 CREATE INDEX jobs_by_caller ON jobs (caller, id);
 -- Each of these holds only what its readers look for, so that a job costs little on its way.
@@ -123,6 +123,5 @@ CREATE TABLE attempts (
     CONSTRAINT attempts_settled_with_outcome CHECK ((settled_at IS NULL) = (outcome IS NULL))
 ) WITHOUT ROWID;
 
-CREATE INDEX attempts_open ON attempts (token) WHERE settled_at IS NULL;
 CREATE INDEX attempts_settled ON attempts (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX attempts_slot_held ON attempts (slot_until) WHERE slot_until IS NOT NULL;

@@ -2,7 +2,7 @@
 
 use filmgate_domain::{Attempt, JobId, Outcome, Route, Shape, Timestamp};
 
-use crate::db::{Db, Row, Sql, Table, args, sql};
+use crate::db::{Db, Row, Sql, Table, args};
 use crate::{Store, StoreError};
 
 const ATTEMPTS: Table = Table { name: "attempts", key: &["job", "n"] };
@@ -15,13 +15,23 @@ macro_rules! columns {
     };
 }
 
+macro_rules! insert {
+    () => {
+        concat!(
+            "INSERT INTO attempts (",
+            columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+             $20, $21, $22, $23)"
+        )
+    };
+}
+
+static INSERT: Sql = Sql::new(insert!());
+
 /// What never changes about an attempt stays as it was first written.
 static SAVE: Sql = Sql::new(concat!(
-    "INSERT INTO attempts (",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-     $21, $22, $23) \
-     ON CONFLICT (job, n) DO UPDATE SET sent_at = excluded.sent_at, answered_at = excluded.answered_at, \
+    insert!(),
+    " ON CONFLICT (job, n) DO UPDATE SET sent_at = excluded.sent_at, answered_at = excluded.answered_at, \
      upstream_id = excluded.upstream_id, video_url = excluded.video_url, cost_ticks = excluded.cost_ticks, \
      outcome = excluded.outcome, error = excluded.error, settled_at = excluded.settled_at, \
      charged = excluded.charged, slot_until = excluded.slot_until"
@@ -66,11 +76,19 @@ impl Store {
     }
 }
 
-/// Writes an attempt as it is now.
+/// Writes an attempt of a new job.
+pub(crate) fn insert(db: &Db, job: JobId, attempt: &Attempt) -> Result<(), StoreError> {
+    write(db, &INSERT, job, attempt)
+}
+
+/// Writes an attempt as it is now, whether it is there already or not.
 pub(crate) fn save(db: &Db, job: JobId, attempt: &Attempt) -> Result<(), StoreError> {
-    let a = attempt;
+    write(db, &SAVE, job, attempt)
+}
+
+fn write(db: &Db, sql: &Sql, job: JobId, a: &Attempt) -> Result<(), StoreError> {
     db.execute(
-        &SAVE,
+        sql,
         &args![
             job,
             a.n,

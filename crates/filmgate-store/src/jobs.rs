@@ -205,7 +205,7 @@ impl Write for Admit {
             job.file_removed_at,
         ];
         db.execute(&INSERT, &[&first[..], &ending].concat())?;
-        job.attempts.iter().try_for_each(|attempt| attempts::save(db, job.id, attempt))
+        job.attempts.iter().try_for_each(|attempt| attempts::insert(db, job.id, attempt))
     }
 }
 

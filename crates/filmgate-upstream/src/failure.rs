@@ -101,7 +101,7 @@ impl Call<'_> {
             408 | 409 | 500..=599 => (Cause::Server, self.under_way),
             // xAI answers both of these so; neither may be taken for the other, or prompts would wear out
             // tokens, and a bad token would be the caller's fault.
-            403 if words.speak_of_moderation() => refused(Cause::Rejected),
+            400 | 403 | 422 if words.speak_of_moderation() => refused(Cause::Moderated),
             400 if words.speak_of_the_key() => refused(Cause::Credential),
             401..=403 => refused(Cause::Credential),
             // It is the proxy that asks for a credential of its own.
@@ -192,10 +192,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case(403, r#"{"error":"Content violates usage guidelines. Failed check: BIO"}"#, Cause::Rejected)]
+    #[case(403, r#"{"error":"Content violates usage guidelines. Failed check: BIO"}"#, Cause::Moderated)]
     #[case(401, r#"{"error":"Content violates usage guidelines."}"#, Cause::Credential)]
     #[case(400, r#"{"error":"Incorrect API key provided: xa***ab."}"#, Cause::Credential)]
-    #[case(400, r#"{"error":"Blocked by moderation"}"#, Cause::Rejected)]
+    #[case(400, r#"{"error":"Blocked by moderation"}"#, Cause::Moderated)]
     fn what_xai_answers_under_another_status(#[case] status: u16, #[case] body: &str, #[case] cause: Cause) {
         assert_eq!(meaning(status, body), (cause, Certainty::Refused));
     }

@@ -190,7 +190,7 @@ async fn unfinished_and_finished_jobs_are_told_apart() {
             store.admit(job).await.unwrap();
         }
         assert_eq!(store.unfinished().await.unwrap(), [first.clone(), second.clone()]);
-        assert_eq!(store.finished_since(at(3)).await.unwrap(), [third.clone()]);
+        assert_eq!(store.finished_since(at(3)).await.unwrap(), std::slice::from_ref(&third));
         assert_eq!(store.finished_since(at(4)).await.unwrap(), []);
 
         happen(&mut first, Event::Cancelled, at(9));

@@ -162,7 +162,7 @@ async fn a_trickle_is_no_answer() {
 #[case("401 Unauthorized", "", Cause::Credential)]
 #[case("402 Payment Required", "", Cause::Credential)]
 #[case("403 Forbidden", "", Cause::Credential)]
-#[case("403 Forbidden", r#"{"code":"x","error":"Content violates usage guidelines."}"#, Cause::Rejected)]
+#[case("403 Forbidden", r#"{"code":"x","error":"Content violates usage guidelines."}"#, Cause::Moderated)]
 #[case("404 Not Found", "404 page not found", Cause::Rejected)]
 #[case("413 Payload Too Large", "", Cause::Rejected)]
 #[case("422 Unprocessable Entity", r#"{"error":{"message":"no"}}"#, Cause::Rejected)]

@@ -1,0 +1,119 @@
+//! The command line: one file a command. What a command does to a data directory it does through the admin
+//! API, whether a server runs or not.
+
+mod client;
+mod completions;
+mod config;
+mod demo;
+mod exit;
+mod generate;
+mod globals;
+mod job;
+mod key;
+mod out;
+mod pool;
+mod refused;
+mod route;
+mod serve;
+mod simulator;
+#[cfg(test)]
+mod tests;
+mod time;
+mod token;
+mod upstream;
+mod web;
+
+use std::process::ExitCode;
+
+pub use exit::report;
+pub use globals::Globals;
+
+/// The command line.
+#[derive(clap::Parser, Debug)]
+#[command(name = "filmgate", version, about, after_help = AFTER_HELP)]
+#[command(propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// The flags that every command takes.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What `filmgate --help` ends with.
+const AFTER_HELP: &str = "\
+Examples:
+  Try it out; nothing is needed but this program:
+    filmgate demo
+  Serve with a key of the official xAI API:
+    XAI_API_KEY=... filmgate serve --preset xai
+  Make a key for a client, and a video with it:
+    export FILMGATE_API_KEY=$(filmgate key create me)
+    filmgate generate \"a red fox in the snow\" --resolution 720p --seconds 10 -o fox.mp4
+  See which token a video would get, and why:
+    filmgate route --resolution 720p --seconds 10
+
+Exit codes:
+  0    done
+  1    failed; the reason is on stderr
+  2    the command line is wrong
+  3    `generate`: the video is here, but is less than what was asked for
+  4    no token is available at the moment (429); try again later
+  130  stopped with Ctrl-C";
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Start the gateway
+    Serve(serve::Args),
+    /// Start a gateway with a simulated provider, to try everything without an account
+    Demo(demo::Args),
+    /// Start only the simulated provider
+    Simulator(simulator::Args),
+    /// Make a video and save it
+    Generate(generate::Args),
+    /// Show which token a video would get now, and why; makes no video
+    Route(route::Args),
+    /// The credentials of your providers
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The pools of tokens
+    #[command(subcommand)]
+    Pool(pool::Command),
+    /// The videos that were asked for, and what became of them
+    #[command(subcommand)]
+    Job(job::Command),
+    /// The keys that clients use with this gateway
+    #[command(subcommand)]
+    Key(key::Command),
+    /// The settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// The providers
+    #[command(subcommand)]
+    Upstream(upstream::Command),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When it cannot be done; [`report`] tells why and gives the exit code.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let globals = &cli.globals;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, globals).await,
+        Command::Demo(args) => demo::run(args, globals).await,
+        Command::Simulator(args) => simulator::run(args, globals).await,
+        Command::Generate(args) => generate::run(args, globals).await,
+        Command::Route(args) => route::run(&args, globals).await,
+        Command::Token(command) => token::run(command, globals).await,
+        Command::Pool(command) => pool::run(&command, globals).await,
+        Command::Job(command) => job::run(command, globals).await,
+        Command::Key(command) => key::run(command, globals).await,
+        Command::Config(command) => config::run(command, globals).await,
+        Command::Upstream(command) => upstream::run(command, globals).await,
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,296 @@
+//! A gateway to test: the real binary as a process of its own, and a simulator in this one, so that the
+//! gateway can be killed and started again while the provider lives on.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use filmgate_simulator::{Render, SimToken, Simulator, SimulatorConfig, demo_tokens};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The admin key of every gateway under test.
+pub const ADMIN_KEY: &str = "fga-admin-key-of-the-tests-0123456789";
+
+/// What a gateway under test is made of.
+pub struct Setup {
+    /// Tokens in ssoBasic and in ssoSuper.
+    pub tokens: [usize; 2],
+    /// How long the simulator takes for a video.
+    pub video_seconds: f64,
+    /// `key=value` settings on top of those of all tests.
+    pub set: Vec<String>,
+    /// Changes to the simulator.
+    pub simulator: fn(&mut SimulatorConfig),
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { tokens: [2, 2], video_seconds: 0.05, set: Vec::new(), simulator: |_| {} }
+    }
+}
+
+impl Setup {
+    /// One more setting.
+    pub fn set(mut self, setting: &str) -> Self {
+        self.set.push(setting.to_owned());
+        self
+    }
+
+    pub async fn start(self) -> TestApp {
+        TestApp::start(self).await
+    }
+}
+
+/// A gateway and its provider. Dropping it kills the gateway.
+pub struct TestApp {
+    gateway: Option<Child>,
+    pub simulator: Simulator,
+    pub sim_tokens: [Vec<SimToken>; 2],
+    data_dir: TempDir,
+    set: Vec<String>,
+    logs: Arc<Mutex<String>>,
+    pub http: reqwest::Client,
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    pub client_key: String,
+}
+
+/// An HTTP client. It has to have a TLS provider, although nothing here speaks TLS.
+pub fn client() -> reqwest::Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// The binary under test.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_filmgate")
+}
+
+impl TestApp {
+    pub async fn start(setup: Setup) -> TestApp {
+        let sim_tokens = [demo_tokens("basic", setup.tokens[0]), demo_tokens("super", setup.tokens[1])];
+        let mut config = SimulatorConfig {
+            tokens: sim_tokens.concat(),
+            video_seconds: setup.video_seconds,
+            render: Render::Flat,
+            ..SimulatorConfig::default()
+        };
+        (setup.simulator)(&mut config);
+        let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut set = vec![
+            "server.listen=\"127.0.0.1:0\"".to_owned(),
+            "upstreams.xai.poll_every=\"50ms\"".to_owned(),
+            format!("upstreams.xai.base_url=\"{}\"", simulator.url()),
+            "log.format=\"json\"".to_owned(),
+        ];
+        set.extend(setup.set);
+        let mut app = TestApp {
+            gateway: None,
+            simulator,
+            sim_tokens,
+            data_dir: tempfile::tempdir().unwrap(),
+            set,
+            logs: Arc::default(),
+            http: client(),
+            url: String::new(),
+            client_key: String::new(),
+        };
+        app.launch().await;
+        app.client_key = app.new_key("tests").await;
+        app.import_tokens().await;
+        app
+    }
+
+    /// Starts the gateway on the same data directory.
+    pub async fn launch(&mut self) {
+        assert!(self.gateway.is_none(), "the gateway runs already");
+        let server_file = self.data_dir().join("server.json");
+        let _ = std::fs::remove_file(&server_file);
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--data-dir").arg(self.data_dir());
+        command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
+        command.env_remove("XAI_API_KEY").env("FILMGATE_ADMIN_KEY", ADMIN_KEY).current_dir(self.data_dir());
+        let mut gateway = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        collect(gateway.stderr.take().unwrap(), Arc::clone(&self.logs));
+        self.gateway = Some(gateway);
+        self.url = self.wait_for_address(&server_file).await;
+    }
+
+    async fn wait_for_address(&mut self, server_file: &Path) -> String {
+        for _ in 0..600 {
+            if let Ok(text) = std::fs::read_to_string(server_file)
+                && let Ok(server) = serde_json::from_str::<Value>(&text)
+            {
+                let admin_url = server["admin_url"].as_str().unwrap();
+                return admin_url.strip_suffix("/admin/v1").unwrap().to_owned();
+            }
+            if let Ok(Some(status)) = self.gateway.as_mut().unwrap().try_wait() {
+                panic!("the gateway ended at once ({status}):\n{}", self.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the gateway did not start:\n{}", self.logs());
+    }
+
+    /// Kills the gateway like a power cut.
+    pub fn kill(&mut self) {
+        if let Some(mut gateway) = self.gateway.take() {
+            let _ = gateway.kill();
+            let _ = gateway.wait();
+        }
+    }
+
+    /// Stops the gateway as an operator would (SIGTERM); returns whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut gateway) = self.gateway.take() else { return false };
+        let told = Command::new("kill").arg(gateway.id().to_string()).status().unwrap();
+        told.success() && gateway.wait().unwrap().success()
+    }
+
+    /// Sends a signal such as `HUP` to the gateway.
+    pub fn signal(&self, name: &str) {
+        let pid = self.gateway.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.data_dir.path().to_owned()
+    }
+
+    /// Everything that the gateway has written to standard error.
+    pub fn logs(&self) -> String {
+        self.logs.lock().unwrap().clone()
+    }
+
+    /// The messages of the log lines at a level (`INFO`, `WARN`, …).
+    pub fn messages(&self, level: &str) -> Vec<String> {
+        let logs = self.logs();
+        let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = lines.filter(|line| line["level"] == level);
+        lines.filter_map(|line| line["message"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Waits until a log line begins like this: lines arrive a moment after the answer that they belong to.
+    pub async fn says(&self, level: &str, beginning: &str) {
+        for _ in 0..200 {
+            if self.messages(level).iter().any(|message| message.starts_with(beginning)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no {level} line begins {beginning:?}");
+    }
+
+    // ---- as a client ----
+
+    /// A request with the client key.
+    pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+        self.request_as(&self.client_key, method, path, body).await
+    }
+
+    pub async fn request_as(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Response {
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.request(Method::GET, path, None).await.json().await.unwrap()
+    }
+
+    /// Creates a video in the OpenAI dialect. Returns the Video object.
+    pub async fn create(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
+        let body = json!({
+            "prompt": prompt, "resolution": resolution, "seconds": seconds.to_string(), "aspect_ratio": "16:9",
+        });
+        let response = self.request(Method::POST, "/v1/videos", Some(body)).await;
+        let status = response.status();
+        let video: Value = response.json().await.unwrap();
+        assert!(status.is_success(), "{status}: {video}");
+        video
+    }
+
+    /// Waits until a video has ended.
+    pub async fn finished(&self, id: &str) -> Value {
+        for _ in 0..1200 {
+            let video = self.get(&format!("/v1/videos/{id}")).await;
+            if matches!(video["status"].as_str(), Some("completed" | "failed")) {
+                return video;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{id} did not end:\n{}", self.logs());
+    }
+
+    /// Creates a video and waits until it has ended.
+    pub async fn make(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
+        let video = self.create(prompt, resolution, seconds).await;
+        self.finished(video["id"].as_str().unwrap()).await
+    }
+
+    // ---- as the operator ----
+
+    /// A request to the admin API.
+    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let response = self.request_as(ADMIN_KEY, method, &format!("/admin/v1{path}"), body).await;
+        let status = response.status();
+        let answer: Value = response.json().await.unwrap();
+        assert!(status.is_success(), "{status}: {answer}");
+        answer
+    }
+
+    /// Makes a client key of a caller of that name.
+    pub async fn new_key(&self, name: &str) -> String {
+        let made = self.admin(Method::POST, "/keys", Some(json!({ "name": name }))).await;
+        made["key"].as_str().unwrap().to_owned()
+    }
+
+    async fn import_tokens(&self) {
+        let [basic, superior] =
+            self.sim_tokens.each_ref().map(|list| list.iter().map(|t| t.secret.clone()).collect::<Vec<_>>());
+        let tokens = json!({ "ssoBasic": basic, "ssoSuper": superior });
+        let answer = self.admin(Method::POST, "/tokens/import", Some(tokens)).await;
+        assert_eq!(answer["added"].as_array().unwrap().len(), basic.len() + superior.len(), "{answer}");
+    }
+
+    /// The tokens of a pool.
+    pub async fn tokens(&self, pool: &str) -> Vec<Value> {
+        let answer = self.admin(Method::GET, &format!("/tokens?pool={pool}"), None).await;
+        answer["tokens"].as_array().unwrap().clone()
+    }
+
+    /// Does something (`disable`, `enable`, `reset`) with every token of a pool.
+    pub async fn each_token(&self, pool: &str, verb: &str) {
+        for token in self.tokens(pool).await {
+            let id = token["id"].as_str().unwrap();
+            self.admin(Method::POST, &format!("/tokens/{id}/{verb}"), None).await;
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("---- the gateway's log ----\n{}", self.logs());
+        }
+    }
+}
+
+/// Reads a process's output as it comes.
+pub fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut into = into.lock().unwrap();
+            into.push_str(&line);
+            into.push('\n');
+        }
+    });
+}

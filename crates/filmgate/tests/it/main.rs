@@ -1,0 +1,4 @@
+//! End to end: the real binary, real sockets, a simulated provider.
+
+mod app;
+mod founding;

@@ -1,0 +1,154 @@
+//! `cargo xtask test`: every test of the workspace, by one command.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::needs;
+use crate::workspace::{self, Workspace, timed};
+
+/// A test that lacks a tool panics, unless this is `1`.
+const ALLOW_SKIP: &str = "FILMGATE_ALLOW_SKIP";
+/// A file: a test that skips itself appends one line, `its name: why`.
+const SKIP_LOG: &str = "FILMGATE_SKIP_LOG";
+/// With `--quick` a test whose path contains this is left out. `.config/nextest.toml` says the same.
+const SLOW: &str = "slow_";
+
+/// Builds and runs all tests: documentation first, so that the closing lines of the others come last.
+pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
+    let have_ffprobe = needs::ffprobe(here)?;
+    let skips = here.target().join("skipped-tests.txt");
+    forget(&skips)?;
+
+    let runner = Runner::of(here);
+    let (built, build_time) = timed(|| workspace::run(&mut runner.build(here)));
+    built?;
+    let (tested, test_time) = timed(|| {
+        let docs = workspace::run(with_skips(&mut doc_tests(here), have_ffprobe, &skips));
+        let tests = workspace::run(with_skips(&mut runner.tests(here, quick), have_ffprobe, &skips));
+        docs.and(tests)
+    });
+
+    if !have_ffprobe {
+        eprintln!("{}", skip_notice(&fs::read_to_string(&skips).unwrap_or_default()));
+    }
+    let left_out = if quick { format!("; those named `{SLOW}` were left out") } else { String::new() };
+    eprintln!(
+        "built in {:.0} s, tested in {:.0} s{left_out}",
+        build_time.as_secs_f64(),
+        test_time.as_secs_f64()
+    );
+    tested
+}
+
+/// Who runs the tests.
+#[derive(Clone, Copy)]
+enum Runner {
+    /// cargo-nextest: each test in a process of its own, stopped when it hangs.
+    Nextest,
+    /// `cargo test`, which every toolchain has.
+    Cargo,
+}
+
+impl Runner {
+    fn of(here: &Workspace) -> Self {
+        match workspace::read(&mut here.cargo(&["nextest", "--version"])) {
+            Ok(_) => Self::Nextest,
+            Err(_) => Self::Cargo,
+        }
+    }
+
+    fn build(self, here: &Workspace) -> Command {
+        match self {
+            Self::Nextest => here.cargo(&["nextest", "run", "--workspace", "--no-run"]),
+            Self::Cargo => here.cargo(&["test", "--workspace", "--tests", "--no-run"]),
+        }
+    }
+
+    /// `--tests` is all that `cargo test` runs except documentation; benches and examples are no part of it.
+    fn tests(self, here: &Workspace, quick: bool) -> Command {
+        match self {
+            Self::Nextest => {
+                let profile = if quick { "quick" } else { "default" };
+                here.cargo(&["nextest", "run", "--workspace", "--profile", profile])
+            }
+            Self::Cargo => {
+                let mut command = here.cargo(&["test", "--workspace", "--tests", "--no-fail-fast"]);
+                if quick {
+                    command.args(["--", "--skip", SLOW]);
+                }
+                command
+            }
+        }
+    }
+}
+
+/// nextest cannot run these.
+fn doc_tests(here: &Workspace) -> Command {
+    here.cargo(&["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"])
+}
+
+/// Whatever the caller's environment says, tests may skip themselves only when a tool is missing.
+fn with_skips<'a>(command: &'a mut Command, have_tools: bool, log: &Path) -> &'a mut Command {
+    if have_tools {
+        command.env_remove(ALLOW_SKIP).env_remove(SKIP_LOG)
+    } else {
+        command.env(ALLOW_SKIP, "1").env(SKIP_LOG, log)
+    }
+}
+
+fn forget(file: &Path) -> Result<(), String> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {e}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The block that nobody overlooks. `log` holds a line for each test that skipped itself.
+fn skip_notice(log: &str) -> String {
+    let bar = "!".repeat(78);
+    let mut lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines.sort_unstable();
+    let list: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "\n{bar}\nffprobe is missing. TESTS SKIPPED: {}\n{list}{}\n{bar}\n",
+        lines.len(),
+        needs::HOW_TO_INSTALL
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn the_notice_lists_every_skipped_test() {
+        let notice = skip_notice("it::b: no ffprobe\n\nit::a: no ffprobe\n");
+        assert!(notice.contains("TESTS SKIPPED: 2\n  it::a: no ffprobe\n  it::b: no ffprobe\n"), "{notice}");
+        assert!(notice.contains("apt-get install ffmpeg"), "{notice}");
+    }
+
+    #[test]
+    fn skipping_is_allowed_only_without_the_tool() {
+        let set = |have_tools| {
+            let mut command = Command::new("true");
+            with_skips(&mut command, have_tools, Path::new("log"));
+            command.get_envs().map(|(k, v)| (k.to_owned(), v.map(OsStr::to_owned))).collect::<Vec<_>>()
+        };
+        assert_eq!(set(true), [(ALLOW_SKIP.into(), None), (SKIP_LOG.into(), None)]);
+        assert_eq!(
+            set(false),
+            [(ALLOW_SKIP.into(), Some("1".into())), (SKIP_LOG.into(), Some("log".into()))]
+        );
+    }
+
+    #[test]
+    fn both_runners_leave_out_the_same_tests() {
+        let nextest = include_str!("../../.config/nextest.toml");
+        assert!(nextest.contains(&format!("default-filter = 'not test({SLOW})'")));
+    }
+}
