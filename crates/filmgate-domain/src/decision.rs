@@ -125,13 +125,13 @@ impl Reason {
         if ours.is_some() && (other_ends.is_none() || other_ends > ours) { other } else { self }
     }
 
-    /// Of two reasons of the same kind, the one that ends first.
+    /// Of two reasons of the same kind, the one that ends first. What ends nobody knows when stays apart: it
+    /// may end sooner.
     pub(crate) fn merge(&mut self, other: Reason) -> bool {
-        let same = std::mem::discriminant(self) == std::mem::discriminant(&other);
-        if same
-            && let Some(earlier) = other.until()
-            && self.until().is_none_or(|t| earlier < t)
-        {
+        let (ends, other_ends) = (self.until(), other.until());
+        let same = std::mem::discriminant(self) == std::mem::discriminant(&other)
+            && ends.is_some() == other_ends.is_some();
+        if same && other_ends < ends {
             *self = other;
         }
         same
@@ -184,8 +184,11 @@ impl Decision {
 
     /// Whether a token is merely busy: it comes free when one of its videos ends.
     pub fn busy(&self) -> bool {
-        self.reasons()
-            .any(|reason| matches!(reason, Reason::InFlight { .. } | Reason::OutOfQuota { until: None }))
+        let waits_for_a_video = |reason: &Reason| {
+            use Reason::{InFlight, KeptInReserve, OutOfQuota};
+            matches!(reason, InFlight { .. } | OutOfQuota { until: None } | KeptInReserve { until: None, .. })
+        };
+        self.reasons().any(waits_for_a_video)
     }
 
     fn reasons(&self) -> impl Iterator<Item = &Reason> {

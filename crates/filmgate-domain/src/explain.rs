@@ -22,7 +22,7 @@ impl TokenManager {
         self.advance(now);
         let question = self.question(model, asked)?;
         question.check()?;
-        Ok(self.explain_in(question))
+        Ok(self.explain_in(&question))
     }
 
     /// Why the pools before `pool` are passed over for such a video: "ssoSuper: 3 tokens out of quota until …".
@@ -34,8 +34,8 @@ impl TokenManager {
         passed.join("; ")
     }
 
-    pub(crate) fn explain_in(&self, question: Question<'_>) -> Decision {
-        let Question { model, asked, .. } = question;
+    pub(crate) fn explain_in(&self, question: &Question<'_>) -> Decision {
+        let Question { model, asked, .. } = *question;
         let passed_over = question.unable().map(|pool| unable(pool, asked)).collect();
         let mut decision = Decision { model: model.name.clone(), asked, chosen: None, passed_over };
         for candidate in question.candidates() {

@@ -95,7 +95,7 @@ pub struct Undeliverable {
 }
 
 /// A video that is to be routed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Question<'a> {
     catalog: &'a Catalog,
     pub(crate) model: &'a Model,
@@ -120,8 +120,8 @@ impl<'a> Question<'a> {
     /// the video in the model's order, then the others, strongest first. None when no pool delivers it.
     ///
     /// Without smart routing: the model's pools in order, each asked for exactly what was asked.
-    pub(crate) fn candidates(self) -> impl Iterator<Item = Candidate> + 'a {
-        let Self { asked, smart, .. } = self;
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let Self { asked, smart, .. } = *self;
         let pools = self.pools.iter().copied();
         let plain = pools.clone().filter(move |_| !smart).map(move |pool| {
             let route = if self.delivers(pool) { Route::Primary } else { Route::Fallback };
@@ -145,7 +145,7 @@ impl<'a> Question<'a> {
     ///
     /// # Errors
     /// With what can be had.
-    pub(crate) fn check(self) -> Result<(), NoToken> {
+    pub(crate) fn check(&self) -> Result<(), NoToken> {
         if !self.smart || self.deliverable() {
             return Ok(());
         }
@@ -156,27 +156,27 @@ impl<'a> Question<'a> {
     }
 
     /// The pools that cannot deliver it as asked, if that matters.
-    pub(crate) fn unable(self) -> impl Iterator<Item = &'a Pool> {
+    pub(crate) fn unable(&self) -> impl Iterator<Item = &Pool> {
         let unable = self.pools.iter().filter(move |pool| self.smart && !self.delivers(**pool));
         unable.map(move |pool| &*self.catalog.pools()[*pool])
     }
 
-    fn deliverable(self) -> bool {
+    fn deliverable(&self) -> bool {
         self.pools.iter().any(|pool| self.delivers(*pool))
     }
 
-    fn delivers(self, pool: usize) -> bool {
+    fn delivers(&self, pool: usize) -> bool {
         self.catalog.pools()[pool].delivers(&self.model.name, &self.asked)
     }
 
     /// The longest video of a resolution that some pool delivers.
-    fn longest(self, resolution: Resolution) -> Option<Seconds> {
+    fn longest(&self, resolution: Resolution) -> Option<Seconds> {
         let pools = self.pools.iter().map(|pool| &self.catalog.pools()[*pool]);
         pools.filter_map(|pool| pool.longest(&self.model.name, resolution)).max()
     }
 
     /// "it makes 480p up to 15s, 720p up to 15s".
-    fn available(self) -> String {
+    fn available(&self) -> String {
         let offer =
             |resolution| self.longest(resolution).map(|seconds| format!("{resolution} up to {seconds}s"));
         let offers: Vec<String> = Resolution::ALL.into_iter().filter_map(offer).collect();
@@ -273,9 +273,9 @@ mod tests {
         #[case] expected: &[(&str, &str, &str)],
     ) {
         let catalog = Catalog::founding();
-        let order: Vec<_> = question(&catalog, shape(resolution, seconds), true).candidates().collect();
-        let order: Vec<_> = order
-            .iter()
+        let question = question(&catalog, shape(resolution, seconds), true);
+        let order: Vec<_> = question
+            .candidates()
             .map(|c| (&*catalog.pools()[c.pool].name, c.route.as_str(), c.sent.to_string()))
             .collect();
         let order: Vec<_> = order.iter().map(|(pool, route, sent)| (*pool, *route, &**sent)).collect();

@@ -208,13 +208,25 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
             Some(stop(job, Outcome::Cancelled, failure, now, rules))
         }
         (Queued | Reserved | Submitting | Running, Event::DeadlinePassed) => {
-            let minutes = job.deadline.since(job.created_at).as_secs_f64() / 60.0;
-            let message = format!("the upstream was not done within {minutes:.0} minutes");
-            let failure = JobFailure::new("deadline_exceeded", Fault::Upstream, message);
+            let failure = too_late(job);
             Some(stop(job, Outcome::TimedOut, failure, now, rules))
         }
         _ => None,
     }
+}
+
+/// Its time is up. Whose fault that is depends on how far it came.
+fn too_late(job: &Job) -> JobFailure {
+    let (fault, what) = match job.state {
+        JobState::Queued => (Fault::Gateway, "no token came free"),
+        JobState::Reserved => (Fault::Gateway, "it was not submitted"),
+        _ => (Fault::Upstream, "the upstream was not done"),
+    };
+    let time = match job.deadline.since(job.created_at).as_secs() {
+        seconds @ 0..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
+    };
+    JobFailure::new("deadline_exceeded", fault, format!("{what} within {time}"))
 }
 
 /// A job goes on where it was. Only a submission in flight cannot: nobody knows what became of it.

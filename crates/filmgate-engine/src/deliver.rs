@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
+use filmgate_media::{Codec, ProbeError};
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -62,6 +63,11 @@ impl Engine {
             }
         };
         self.proceed(cell, event).await;
+        let job = cell.job();
+        if job.state == JobState::Failed {
+            // It was cancelled meanwhile. Retention looks after the files of completed jobs only.
+            remove_unwanted(&path(self.media_dir(), job.id)).await;
+        }
     }
 
     async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
@@ -121,9 +127,8 @@ impl Engine {
         let Ok(mut entries) = tokio::fs::read_dir(self.media_dir().join(PARTIAL)).await else { return };
         while let Ok(Some(entry)) = entries.next_entry().await {
             let id = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
-            let being_fetched = id.and_then(|id| self.cell(id)).is_some_and(|cell| {
-                cell.job().state == JobState::Delivering
-            });
+            let being_fetched =
+                id.and_then(|id| self.cell(id)).is_some_and(|cell| cell.job().state == JobState::Delivering);
             if !being_fetched && let Err(error) = tokio::fs::remove_file(entry.path()).await {
                 tracing::warn!(file = %entry.path().display(), %error, "a partial file could not be removed");
             }
@@ -137,7 +142,8 @@ fn failed(failure: &Failure) -> NotKept {
 
 /// Streams a file to disk in bounded memory and syncs it. Returns its size and SHA-256.
 async fn keep(file: &mut RemoteFile, partial: &Path, limit: u64) -> Result<(u64, String), NotKept> {
-    let too_large = || NotKept::for_good("video_too_large", format!("the video is larger than {limit} bytes"));
+    let too_large =
+        || NotKept::for_good("video_too_large", format!("the video is larger than {limit} bytes"));
     if file.length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
@@ -164,7 +170,7 @@ async fn keep(file: &mut RemoteFile, partial: &Path, limit: u64) -> Result<(u64,
 /// Measures a file on a thread that may block.
 async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered, NotKept> {
     let probed = tokio::task::spawn_blocking(move || {
-        let opened = std::fs::File::open(&file).map_err(filmgate_media::ProbeError::from)?;
+        let opened = std::fs::File::open(&file).map_err(ProbeError::from)?;
         filmgate_media::probe(&mut BufReader::new(opened), bytes)
     });
     match probed.await {
@@ -172,10 +178,11 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             width: measured.width,
             height: measured.height,
             duration_ms: measured.duration_ms,
-            codec: measured.codec.to_string().into(),
+            codec: word(measured.codec),
             bytes,
             sha256: sha256.into(),
         }),
+        Ok(Err(ProbeError::Io(error))) => Err(NotKept::our_disk(&error)),
         Ok(Err(error)) => {
             Err(NotKept::for_good(error.code(), format!("the upstream delivered no good video: {error}")))
         }
@@ -183,6 +190,26 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             let message = "the delivered file could not be measured".to_owned();
             Err(NotKept::for_good("absurd_video", message))
         }
+    }
+}
+
+/// The codec as programs spell it.
+fn word(codec: Codec) -> Box<str> {
+    match codec {
+        Codec::H264 => "h264".into(),
+        Codec::H265 => "h265".into(),
+        Codec::Av1 => "av1".into(),
+        Codec::Vp9 => "vp9".into(),
+        other => other.to_string().into(),
+    }
+}
+
+async fn remove_unwanted(file: &Path) {
+    match tokio::fs::remove_file(file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(file = %file.display(), %error, "the file of a failed job could not be removed");
+        }
+        _ => {}
     }
 }
 

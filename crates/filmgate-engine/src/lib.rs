@@ -35,8 +35,8 @@ use tokio_util::task::TaskTracker;
 
 pub use admit::{Admission, AdmitError, Request};
 pub use clock::{SystemClock, Timer};
-pub use metrics::Metrics;
 pub use filmgate_upstream::Checked;
+pub use metrics::Metrics;
 pub use operator::{OperatorError, PoolView, TokenView};
 
 use cell::Cell;
@@ -235,9 +235,8 @@ impl Engine {
     /// The adapter of an upstream, also of one that is not configured any more.
     pub(crate) fn line(&self, upstream: &str) -> Option<Line> {
         let configured = self.inner.settings.load().upstreams.get(upstream).cloned();
-        configured.or_else(|| {
-            self.inner.retired.lock().expect("no panic under this lock").get(upstream).cloned()
-        })
+        configured
+            .or_else(|| self.inner.retired.lock().expect("no panic under this lock").get(upstream).cloned())
     }
 
     /// The credential that a job submits, polls and fetches with.

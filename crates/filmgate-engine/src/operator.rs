@@ -1,5 +1,6 @@
 //! What an operator sees and does: tokens, pools, dry runs, cancelling, reloading.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use filmgate_domain::{
@@ -98,12 +99,22 @@ impl Engine {
     pub async fn add_tokens(&self, tokens: Vec<TokenInfo>) -> Result<Vec<Added>, OperatorError> {
         let added = self.inner.store.add_tokens(tokens.clone()).await?;
         let now = self.now();
-        let mut desk = self.desk();
-        for (mut info, added) in tokens.into_iter().zip(&added) {
-            if let Added::New(id) | Added::Revived(id) = added {
-                info.id = *id;
-                desk.manager.add(info, now);
+        let mut forgotten = HashSet::new();
+        {
+            let mut desk = self.desk();
+            for (mut info, added) in tokens.into_iter().zip(&added) {
+                if let Added::New(id) | Added::Revived(id) = added {
+                    if matches!(added, Added::Revived(_)) && desk.manager.get(*id).is_none() {
+                        forgotten.insert(*id);
+                    }
+                    info.id = *id;
+                    desk.manager.add(info, now);
+                }
             }
+        }
+        if !forgotten.is_empty() {
+            // A token that comes back has not got its quota back by that.
+            self.load_spending(now, |token| forgotten.contains(&token)).await?;
         }
         Ok(added)
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use filmgate_domain::{Event, Job, Settlement, Timestamp, TokenId};
 
+use filmgate_store::StoreError;
+
 use crate::admit::JOINABLE_SECONDS;
 use crate::cell::Cell;
 use crate::{Engine, Recent, StartError};
@@ -15,7 +17,7 @@ impl Engine {
     pub(crate) async fn recover(&self, works: bool) -> Result<(), StartError> {
         let now = self.now();
         let removed = self.load_tokens(now).await?;
-        self.load_spending(now).await?;
+        self.load_spending(now, |_| true).await?;
         self.remember_finished(now).await?;
         let unfinished = self.inner.store.unfinished().await?;
         let count = unfinished.len();
@@ -50,14 +52,19 @@ impl Engine {
         Ok(removed)
     }
 
-    async fn load_spending(&self, now: Timestamp) -> Result<(), StartError> {
+    /// Enters what settled attempts of these tokens left behind: spent units, held slots.
+    pub(crate) async fn load_spending(
+        &self,
+        now: Timestamp,
+        of: impl Fn(TokenId) -> bool,
+    ) -> Result<(), StoreError> {
         let settings = self.inner.settings.load();
         let windows = settings.catalog.pools().iter().filter_map(|p| p.quota).map(|q| q.window);
         let longest = windows.max().unwrap_or_default();
         let minute = Duration::from_secs(60);
         let attempts = self.inner.store.settled_attempts(now, now - longest, now - minute).await?;
         let mut desk = self.desk();
-        for attempt in attempts {
+        for attempt in attempts.iter().filter(|attempt| of(attempt.token)) {
             let spent_at = attempt.charged.then_some(attempt.answered_at.or(attempt.settled_at)).flatten();
             let settlement = Settlement { spent_at, slot_until: attempt.slot_until };
             desk.manager.restore_settled(attempt.token, attempt.units, attempt.reserved_at, settlement, now);

@@ -72,7 +72,9 @@ impl Engine {
     fn look_at(&self, cell: Arc<Cell>) {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            use filmgate_domain::JobState::{Completed, Delivering, Failed, Queued, Reserved, Running, Submitting};
+            use filmgate_domain::JobState::{
+                Completed, Delivering, Failed, Queued, Reserved, Running, Submitting,
+            };
             match cell.job().state {
                 Queued => engine.route(&cell).await,
                 Reserved => engine.submit(&cell).await,

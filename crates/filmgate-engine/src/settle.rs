@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use filmgate_domain::{Effects, Event, Job, JobState, Next, Reservation, Settlement, TokenInfo, step};
+use filmgate_domain::{
+    Effects, Event, Job, JobState, Next, Reservation, Settlement, TokenId, TokenInfo, step,
+};
 use rand::RngExt as _;
 use tokio::sync::MutexGuard;
 
@@ -12,7 +14,7 @@ use crate::{Engine, Recent};
 
 impl Engine {
     /// Lets an event happen to a job. Returns what is next once everything is on disk; `None` when the event
-    /// came too late to matter.
+    /// came too late to matter, or filmgate is stopped before it could be written.
     pub(crate) async fn happen(&self, cell: &Arc<Cell>, event: Event) -> Option<Next> {
         let held = cell.gate.lock().await;
         self.happen_holding(cell, held, event).await
@@ -28,7 +30,10 @@ impl Engine {
         let before = cell.job();
         let mut job = Job::clone(&before);
         let effects = step(&mut job, event, now, &self.inner.settings.load().rules)?;
-        self.record(&job, &effects).await;
+        if !self.record(&job, &effects).await {
+            // A submission, say, that is not on disk must not go out: the next start would send it again.
+            return None;
+        }
         let job = Arc::new(job);
         if let Some(settlement) = effects.settle
             && let Some(reservation) = held.reservation.take()
@@ -45,8 +50,8 @@ impl Engine {
     }
 
     /// Blames or praises the token and writes job and token down, as often as it takes: what happened at an
-    /// upstream cannot be taken back because a disk is full.
-    async fn record(&self, job: &Job, effects: &Effects) {
+    /// upstream cannot be taken back because a disk is full. False when filmgate is stopped before it could.
+    async fn record(&self, job: &Job, effects: &Effects) -> bool {
         let mut pause = Duration::from_millis(100);
         let mut token_noted = false;
         loop {
@@ -64,7 +69,7 @@ impl Engine {
                     token_noted = true;
                 }
                 if !effects.durable {
-                    return;
+                    return true;
                 }
                 let changed = effects.blame.is_some() || effects.used;
                 let token = attempt.filter(|_| changed).and_then(|a| desk.manager.get(a.token));
@@ -73,10 +78,10 @@ impl Engine {
                 self.inner.store.advance(job, &tokens)
             };
             match written.await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(error) if self.inner.stopping.is_cancelled() => {
                     tracing::error!(job = %job.id, %error, "not written before the stop; the next start finds the job where it was");
-                    return;
+                    return false;
                 }
                 Err(error) => {
                     tracing::error!(job = %job.id, %error, "the job cannot be written; trying again");
@@ -101,16 +106,33 @@ impl Engine {
         {
             recent.finished_at = job.finished_at;
         }
-        let token = job.attempt().map(|attempt| attempt.token);
-        if let Some(token) = token.filter(|token| self.desk().manager.get(*token).is_none()) {
-            // Removed meanwhile, and this may have been its last job: the store wipes what nobody needs.
-            drop(self.inner.store.wipe_token(token));
+        self.wipe_what_nobody_needs(job);
+    }
+
+    /// Has the store wipe the secrets of tokens that were removed meanwhile, if this was the last job that
+    /// might need them: one whose token is settled already may still have to fetch its file with it.
+    fn wipe_what_nobody_needs(&self, job: &Job) {
+        let mut tokens: Vec<TokenId> = job.attempts.iter().map(|attempt| attempt.token).collect();
+        {
+            let desk = self.desk();
+            tokens.retain(|token| desk.manager.get(*token).is_none());
+        }
+        if tokens.is_empty() {
+            return;
+        }
+        let active = self.inner.active.lock().expect("no panic under this lock");
+        let needed = |token: &TokenId| {
+            active.values().any(|cell| cell.job().attempts.iter().any(|attempt| attempt.token == *token))
+        };
+        for token in tokens.into_iter().filter(|token| !needed(token)) {
+            self.inner.store.wipe_token(token).detach();
         }
     }
 
     pub(crate) fn recent(
         &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<(filmgate_domain::CallerId, [u8; 32]), Recent>> {
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<(filmgate_domain::CallerId, [u8; 32]), Recent>>
+    {
         self.inner.recent.lock().expect("no panic under this lock")
     }
 

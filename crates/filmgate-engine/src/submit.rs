@@ -15,6 +15,10 @@ impl Engine {
             // Nothing went out: the next start sends it.
             return;
         }
+        if self.now() >= cell.job().deadline {
+            // Filmgate was stopped for too long: a video that is made now would be paid for and thrown away.
+            return self.proceed(cell, Event::DeadlinePassed).await;
+        }
         if self.happen(cell, Event::Sending).await != Some(Next::Send) {
             return;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
@@ -22,14 +24,25 @@ pub(crate) struct Keys {
     by_hash: Arc<ArcSwap<ByHash>>,
 }
 
-type ByHash = HashMap<[u8; 32], (KeyId, CallerId)>;
+type ByHash = HashMap<[u8; 32], Arc<Key>>;
+
+struct Key {
+    id: KeyId,
+    caller: CallerId,
+    /// When its use was last written down, in milliseconds; zero: not since the start.
+    noted: AtomicI64,
+}
+
+/// How often the use of a key is written down, at most.
+const NOTE_USE_EVERY: Duration = Duration::from_secs(60);
 
 impl Keys {
     /// Reads the keys anew.
     pub(crate) async fn load(&self, store: &Store) -> Result<(), StoreError> {
         let keys = store.keys().await?;
         let valid = keys.into_iter().filter(|key| key.revoked_at.is_none());
-        self.by_hash.store(Arc::new(valid.map(|key| (key.hash, (key.id, key.caller))).collect()));
+        let entry = |id, caller| Arc::new(Key { id, caller, noted: AtomicI64::new(0) });
+        self.by_hash.store(Arc::new(valid.map(|key| (key.hash, entry(key.id, key.caller))).collect()));
         Ok(())
     }
 
@@ -48,8 +61,22 @@ impl Keys {
         Ok(id)
     }
 
-    fn find(&self, key: &str) -> Option<(KeyId, CallerId)> {
-        self.by_hash.load().get(&hash_key(key)).copied()
+    fn find(&self, key: &str) -> Option<Arc<Key>> {
+        self.by_hash.load().get(&hash_key(key)).cloned()
+    }
+}
+
+impl Key {
+    /// Writes down that the key is in use, now and then; nobody waits for it.
+    fn note_use(&self, store: &Store, now: Timestamp) {
+        let noted = self.noted.load(Ordering::Relaxed);
+        if now.since(Timestamp::from_millis(noted)) < NOTE_USE_EVERY {
+            return;
+        }
+        let taken = self.noted.compare_exchange(noted, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() {
+            store.touch_key(self.id, now).detach();
+        }
     }
 }
 
@@ -63,7 +90,10 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let found = bearer(&parts.headers).and_then(|key| app.keys.find(key));
         match found {
-            Some((_, caller)) => Ok(Caller(caller)),
+            Some(key) => {
+                key.note_use(app.engine.store(), app.engine.now());
+                Ok(Caller(key.caller))
+            }
             None => Err(unauthorized("client key").into_response(Dialect::of_path(parts.uri.path()))),
         }
     }

@@ -29,20 +29,26 @@ impl Fields {
         }
     }
 
+    /// Reads JSON, by the content type. Without one, JSON is assumed.
+    ///
+    /// # Errors
+    /// 400 when the body is no JSON object; 415 for other types.
+    pub(crate) fn from_json_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        match &*essence(headers) {
+            "" | "application/json" => Self::from_json(body),
+            other => Err(wrong_type("application/json", other)),
+        }
+    }
+
     /// Reads JSON or a multipart form, by the content type. Without one, JSON is assumed.
     ///
     /// # Errors
     /// 400 when the body is neither; 415 for other types.
     pub(crate) async fn from_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-        match &*essence {
+        match &*essence(headers) {
             "" | "application/json" => Self::from_json(body),
-            "multipart/form-data" => Self::from_form(content_type, body).await,
-            other => {
-                let message = format!("send application/json or multipart/form-data, not {other:?}");
-                Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
-            }
+            "multipart/form-data" => Self::from_form(content_type(headers), body).await,
+            other => Err(wrong_type("application/json or multipart/form-data", other)),
         }
     }
 
@@ -59,7 +65,8 @@ impl Fields {
             } else {
                 Value::String(field.text().await.map_err(|e| broken(&e.body_text()))?)
             };
-            if map.insert(name.clone(), value).is_some() {
+            if map.insert(name.clone(), value).is_some() && !name.ends_with("[]") {
+                let name: String = name.chars().take(100).collect();
                 return Err(Refusal::invalid(&name, format!("`{name}` is given twice")));
             }
         }
@@ -143,13 +150,11 @@ impl Fields {
 
     /// Refuses fields that would change the video in a way that is not on offer.
     pub(crate) fn refuse(&self, fields: &[&str]) -> Result<(), Refusal> {
-        // A form spells nested fields `input_reference[image_url]`.
-        let base = |key: &str| key.split('[').next().unwrap_or(key).to_owned();
-        let found = self.map.iter().find(|(key, value)| !value.is_null() && fields.contains(&&*base(key)));
+        let found = self.map.iter().find(|(key, value)| !value.is_null() && fields.contains(&base(key)));
         match found {
             None => Ok(()),
             Some((key, _)) => {
-                let name = self.name(key);
+                let name = self.short_name(key);
                 let message = format!("`{name}` is not supported here; nothing was made");
                 Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_parameter", message).about(&name))
             }
@@ -158,14 +163,19 @@ impl Fields {
 
     /// Ends the reading: what is left, other than the `harmless` fields, is refused by name.
     pub(crate) fn finish(self, harmless: &[&str]) -> Result<(), Refusal> {
-        match self.map.iter().find(|(key, value)| !value.is_null() && !harmless.contains(&&***key)) {
+        match self.map.iter().find(|(key, value)| !value.is_null() && !harmless.contains(&base(key))) {
             None => Ok(()),
             Some((key, _)) => {
-                let name: String = self.name(key).chars().take(100).collect();
+                let name = self.short_name(key);
                 let message = format!("`{name}` is not a field that filmgate knows; it would have no effect");
                 Err(Refusal::new(StatusCode::BAD_REQUEST, "unknown_parameter", message).about(&name))
             }
         }
+    }
+
+    /// A name that the client chose, but not a megabyte of it.
+    fn short_name(&self, key: &str) -> String {
+        self.name(key).chars().take(100).collect()
     }
 
     fn wrong(&self, field: &str, expected: &str, found: &Value) -> Refusal {
@@ -175,8 +185,30 @@ impl Fields {
     }
 }
 
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE);
+    // What is no text is no type that is known.
+    value.map_or("", |value| value.to_str().unwrap_or("unreadable"))
+}
+
+/// The content type without its parameters.
+fn essence(headers: &HeaderMap) -> String {
+    content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+fn wrong_type(expected: &str, found: &str) -> Refusal {
+    let found: String = found.chars().take(100).collect();
+    let message = format!("send {expected}, not {found:?}");
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+}
+
 fn malformed(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", message)
+}
+
+/// A form spells nested fields `input_reference[image_url]`.
+fn base(key: &str) -> &str {
+    key.split('[').next().unwrap_or(key)
 }
 
 /// What a person calls a JSON value.
@@ -235,7 +267,8 @@ mod tests {
 
     #[test]
     fn bracketed_form_fields_are_refused_by_their_base() {
-        let refusal = fields(r#"{"input_reference[image_url]":"x"}"#).refuse(&["input_reference"]).unwrap_err();
+        let refusal =
+            fields(r#"{"input_reference[image_url]":"x"}"#).refuse(&["input_reference"]).unwrap_err();
         assert_eq!(refusal.param.as_deref(), Some("input_reference[image_url]"));
     }
 

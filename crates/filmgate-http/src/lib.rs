@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod dialect;
+mod extract;
 mod fields;
 mod links;
 mod media;

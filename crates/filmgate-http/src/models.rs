@@ -1,7 +1,7 @@
 //! `GET /v1/models`: what can be asked for.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use filmgate_domain::{Catalog, Model, Resolution};
 use http::StatusCode;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::App;
 use crate::auth::Caller;
 use crate::dialect::Dialect;
+use crate::extract::Name;
 use crate::refusal::Refusal;
 
 pub(crate) async fn list(State(app): State<App>, _: Caller) -> Json<Value> {
@@ -18,7 +19,7 @@ pub(crate) async fn list(State(app): State<App>, _: Caller) -> Json<Value> {
     Json(json!({ "object": "list", "data": data }))
 }
 
-pub(crate) async fn retrieve(State(app): State<App>, _: Caller, Path(name): Path<String>) -> Response {
+pub(crate) async fn retrieve(State(app): State<App>, _: Caller, Name(name): Name) -> Response {
     let settings = app.engine.settings();
     match settings.catalog.model(&name) {
         Some(model) => Json(render(&settings.catalog, model)).into_response(),

@@ -50,8 +50,7 @@ impl Refusal {
 
     /// A job that failed while its client waited: not the client's request to repeat.
     pub(crate) fn job_failed(job: JobId, failure: &JobFailure) -> Self {
-        let mut refusal =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, &failure.code, failure.message.clone());
+        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, &failure.code, failure.message.clone());
         refusal.job = Some(job);
         refusal
     }
@@ -75,8 +74,7 @@ impl Refusal {
             }
             AdmitError::Store(_) => Self::storage(),
             AdmitError::Stopping => {
-                let mut refusal =
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string());
+                let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string());
                 refusal.retry_after = Some(2);
                 refusal
             }

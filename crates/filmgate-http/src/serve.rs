@@ -1,14 +1,20 @@
 //! Accepts connections: with a time limit for headers, which `axum::serve` does not have, and a clean end.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +25,28 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+/// Tells requests that wait for something that they have to end now, because filmgate does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Closing(pub(crate) CancellationToken);
+
+impl<S: Sync> FromRequestParts<S> for Closing {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // A request that did not come over a socket (the command line's own) is never hurried.
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
+}
+
+/// How long the answers to hurried requests may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Serves until `stop`; then takes no more connections and lets those in progress end.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let mut server = Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let open = GracefulShutdown::new();
+    let (open, closing) = (GracefulShutdown::new(), Closing::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -41,17 +63,38 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         // Answers are small and urgent; failing to say so is no reason to refuse a client.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = router.clone().map_request({
+            let (asked, closing) = (Arc::clone(&asked), closing.clone());
+            move |mut request: http::Request<hyper::body::Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request.extensions_mut().insert(closing.clone());
+                request
+            }
+        });
+        let service = TowerToHyperService::new(service);
         let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let watched = open.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
+            let mut watched = std::pin::pin!(watched);
+            // hyper limits the time for headers only once it knows which HTTP the client speaks: one that
+            // says nothing, or half a preface of HTTP/2, would stay for ever.
+            let ended = match tokio::time::timeout(limits.header_timeout, &mut watched).await {
+                Ok(ended) => ended,
+                Err(_) if asked.load(Ordering::Relaxed) => watched.await,
+                Err(_) => return tracing::debug!("a connection without a request ended"),
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "connection ended");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.grace, open.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time");
+    let mut ended = std::pin::pin!(open.shutdown());
+    if tokio::time::timeout(limits.grace, &mut ended).await.is_err() {
+        closing.0.cancel();
+        if tokio::time::timeout(LAST_WORDS, ended).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
     }
 }

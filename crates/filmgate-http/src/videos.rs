@@ -1,28 +1,25 @@
 //! The handlers of the dialects: parse, admit, render. Nothing else.
 
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use crate::App;
 use crate::auth::Caller;
 use crate::dialect::{Dialect, admit, chat, openai, spelling, xai};
+use crate::extract::{Body, Name};
 use crate::fields::Fields;
 use crate::refusal::Refusal;
-
-type Body = Result<Bytes, BytesRejection>;
+use crate::serve::Closing;
 
 /// `POST /v1/videos`
 pub(crate) async fn create_openai(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    body: Body,
+    Body(body): Body,
 ) -> Response {
     let created = async {
-        let body = whole(body)?;
         let fields = Fields::from_body(&headers, &body).await?;
         let spec = openai::parse(fields, &app.default_model())?;
         let admitted = admit(&app, caller.0, spec, ("/v1/videos", &body), &headers).await;
@@ -39,11 +36,10 @@ pub(crate) async fn create_xai(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    body: Body,
+    Body(body): Body,
 ) -> Response {
     let created = async {
-        let body = whole(body)?;
-        let spec = xai::parse(Fields::from_json(&body)?, &app.default_model())?;
+        let spec = xai::parse(Fields::from_json_body(&headers, &body)?, &app.default_model())?;
         let admitted = admit(&app, caller.0, spec, ("/v1/videos/generations", &body), &headers).await;
         admitted.map_err(|error| Refusal::not_admitted(&error, app.engine.now(), xai::PARAMS))
     };
@@ -57,26 +53,26 @@ pub(crate) async fn create_xai(
 pub(crate) async fn chat(
     State(app): State<App>,
     caller: Caller,
+    closing: Closing,
     headers: HeaderMap,
-    body: Body,
+    Body(body): Body,
 ) -> Response {
     let created = async {
-        let body = whole(body)?;
-        let request = chat::parse(Fields::from_json(&body)?, &app.default_model())?;
+        let request = chat::parse(Fields::from_json_body(&headers, &body)?, &app.default_model())?;
         let admitted = admit(&app, caller.0, request.spec, ("/v1/chat/completions", &body), &headers).await;
         let params = chat::PARAMS;
         let refused = |error| Refusal::not_admitted(&error, app.engine.now(), params);
         Ok((admitted.map_err(refused)?, request.stream))
     };
     match created.await {
-        Ok((admission, true)) => chat::stream(&app, admission.job),
-        Ok((admission, false)) => chat::respond(&app, admission.job).await,
+        Ok((admission, true)) => chat::stream(&app, admission.job, closing),
+        Ok((admission, false)) => chat::respond(&app, admission.job, &closing).await,
         Err(refusal) => Refusal::into_response(refusal, Dialect::OpenAi),
     }
 }
 
 /// `GET /v1/videos/{id}`: the spelling of the id chooses the dialect.
-pub(crate) async fn retrieve(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Response {
+pub(crate) async fn retrieve(State(app): State<App>, caller: Caller, Name(id): Name) -> Response {
     match app.find(caller, &id).await {
         Ok((Dialect::OpenAi, job)) => openai::respond(&app, &job),
         Ok((Dialect::Xai, job)) => xai::respond(&app, &job),
@@ -85,15 +81,4 @@ pub(crate) async fn retrieve(State(app): State<App>, caller: Caller, Path(id): P
             refusal.into_response(dialect)
         }
     }
-}
-
-/// The whole body, or why it did not arrive.
-fn whole(body: Body) -> Result<Bytes, Refusal> {
-    body.map_err(|rejection| {
-        let status = rejection.status();
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return Refusal::new(status, "body_too_large", "the request body is too large");
-        }
-        Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", "the request body did not arrive whole")
-    })
 }

@@ -85,12 +85,12 @@ CREATE TABLE jobs (
     delivered_sha256 TEXT,
     file_removed_at BIGINT,
     CONSTRAINT jobs_final_when_finished CHECK ((finished_at IS NOT NULL) = (state IN ('completed', 'failed')))
-) WITHOUT ROWID;
+);
 
 CREATE INDEX jobs_by_caller ON jobs (caller, id);
 -- Each of these holds only what its readers look for, so that a job costs little on its way.
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE finished_at IS NULL;
-CREATE INDEX jobs_finished ON jobs (finished_at, state) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_finished ON jobs (state, finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_failed ON jobs (id) WHERE state = 'failed';
 CREATE INDEX jobs_with_file ON jobs (finished_at) WHERE state = 'completed' AND file_removed_at IS NULL;
 

@@ -7,6 +7,7 @@
 //! each time took a seventh of the writer's time.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Read as _;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use filmgate_domain::{CallerId, JobId, KeyId, Timestamp, TokenId};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
@@ -96,6 +98,8 @@ impl Db {
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            // Otherwise a statement may be prepared anew for each value, in the hope of a better plan.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             connection.execute_batch(PRAGMAS)?;
             Ok(connection)
         };
@@ -155,10 +159,11 @@ impl Db {
         mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut statement = self.prepare(sql, values).map_err(|e| failed(sql.text(), &e))?;
+        let columns = sql.columns(&statement);
         let mut rows = statement.raw_query();
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(|e| failed(sql.text(), &e))? {
-            found.push(read(&Row { row, table })?);
+            found.push(read(&Row { row, table, columns, next: Cell::new(0) })?);
         }
         Ok(found)
     }
@@ -186,6 +191,18 @@ impl Db {
         Ok(statement)
     }
 
+    /// How a statement would be gone about, step by step.
+    #[cfg(test)]
+    pub(crate) fn plan(&self, sql: &Sql) -> Vec<String> {
+        let mut explain = self.0.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text())).unwrap();
+        let mut rows = explain.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get("detail").unwrap());
+        }
+        steps
+    }
+
     // ---- the file ----
 
     /// The schema's version, and whether the file is empty or filmgate's.
@@ -211,23 +228,24 @@ impl Db {
     }
 }
 
-/// A statement's text, and where SQLite put the values `$1`, `$2`, ...
+/// A statement's text, where SQLite put the values `$1`, `$2`, ..., and the columns of its result.
 pub(crate) struct Sql {
     text: Cow<'static, str>,
     places: OnceLock<Vec<usize>>,
+    columns: OnceLock<Vec<String>>,
 }
 
 impl Sql {
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text: Cow::Borrowed(text), places: OnceLock::new() }
+        Self { text: Cow::Borrowed(text), places: OnceLock::new(), columns: OnceLock::new() }
     }
 
     /// A text that was put together.
     pub(crate) const fn built(text: String) -> Self {
-        Self { text: Cow::Owned(text), places: OnceLock::new() }
+        Self { text: Cow::Owned(text), places: OnceLock::new(), columns: OnceLock::new() }
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -242,6 +260,10 @@ impl Sql {
         let places = (1..=statement.parameter_count()).map(place).collect::<Result<_, _>>()?;
         Ok(self.places.get_or_init(|| places))
     }
+
+    fn columns(&self, statement: &CachedStatement<'_>) -> &[String] {
+        self.columns.get_or_init(|| statement.column_names().map(str::to_owned).collect())
+    }
 }
 
 /// A table, as errors name it and its rows.
@@ -255,6 +277,9 @@ pub(crate) struct Table {
 pub(crate) struct Row<'a> {
     row: &'a rusqlite::Row<'a>,
     table: &'static Table,
+    columns: &'a [String],
+    /// Columns are mostly read in their order: the place to look at first.
+    next: Cell<usize>,
 }
 
 impl Row<'_> {
@@ -284,7 +309,17 @@ impl Row<'_> {
     }
 
     fn raw(&self, column: &'static str) -> Result<ValueRef<'_>, StoreError> {
-        self.row.get_ref(column).map_err(|_| self.corrupt(column, "not in the result"))
+        let next = self.next.get();
+        let place = if self.columns.get(next).is_some_and(|name| name == column) {
+            Some(next)
+        } else {
+            self.columns.iter().position(|name| name == column)
+        };
+        let value = place.and_then(|place| {
+            self.next.set(place + 1);
+            self.row.get_ref(place).ok()
+        });
+        value.ok_or_else(|| self.corrupt(column, "not in the result"))
     }
 
     /// The error for a value that makes no sense.

@@ -28,8 +28,22 @@ const SELECT: &str = concat!("SELECT ", columns!(), " FROM jobs");
 static BY_ID: Sql = Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1"));
 static UNFINISHED: Sql =
     Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE finished_at IS NULL ORDER BY id"));
-static FINISHED_SINCE: Sql =
-    Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE finished_at >= $1 ORDER BY finished_at, id"));
+/// The states are named because the index begins with them.
+static FINISHED_SINCE: Sql = Sql::new(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM jobs WHERE finished_at >= $1 AND state IN ('completed', 'failed') ORDER BY finished_at, id"
+));
+
+static COUNTS: Sql = Sql::new(
+    "SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NULL GROUP BY state \
+     UNION ALL SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NOT NULL GROUP BY state",
+);
+
+static FILES: Sql = Sql::new(
+    "SELECT id, finished_at, delivered_bytes FROM jobs \
+     WHERE state = 'completed' AND file_removed_at IS NULL ORDER BY finished_at, id",
+);
 
 static INSERT: Sql = Sql::new(concat!(
     "INSERT INTO jobs (",
@@ -146,13 +160,8 @@ impl Store {
     /// # Errors
     /// When the database fails, or holds what makes no sense.
     pub async fn job_counts(&self) -> Result<Vec<(JobState, u64)>, StoreError> {
-        let sql = sql!(
-            "SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NULL GROUP BY state \
-                   UNION ALL \
-                   SELECT state, count(*) AS number FROM jobs WHERE finished_at IS NOT NULL GROUP BY state"
-        );
         let read = |row: &Row<'_>| Ok((row.parse("state", str::parse)?, row.get("number")?));
-        let mut counts = self.read(move |db| db.query(&JOBS, sql, &[], read)).await?;
+        let mut counts = self.read(move |db| db.query(&JOBS, &COUNTS, &[], read)).await?;
         counts.sort_unstable_by_key(|(state, _)| *state);
         Ok(counts)
     }
@@ -162,11 +171,7 @@ impl Store {
     /// # Errors
     /// When the database fails, or holds what makes no sense.
     pub async fn files(&self) -> Result<Vec<StoredFile>, StoreError> {
-        let sql = sql!(
-            "SELECT id, finished_at, delivered_bytes FROM jobs \
-                   WHERE state = 'completed' AND file_removed_at IS NULL ORDER BY finished_at, id"
-        );
-        self.read(move |db| db.query(&JOBS, sql, &[], read_file)).await
+        self.read(move |db| db.query(&JOBS, &FILES, &[], read_file)).await
     }
 
     /// Notes that the file of a completed job is gone. The first time stands.
@@ -384,4 +389,35 @@ const fn fault_word(fault: Fault) -> &'static str {
 fn fault(word: &str) -> Result<Fault, String> {
     let found = FAULTS.into_iter().find(|f| fault_word(*f) == word);
     found.ok_or_else(|| format!("unknown word {word:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MasterKey, Store};
+
+    #[test]
+    fn lists_go_along_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("filmgate.db");
+        drop(Store::open(&path, &MasterKey::generate()).unwrap());
+        let db = Db::reader(&path).unwrap();
+        let list = |caller: Option<i64>, state: Option<JobState>| {
+            let (caller, after) = (caller.map(CallerId), Some(JobId::from_bytes([1; 16])));
+            db.plan(&filtered(&JobFilter { caller, state, after, ..JobFilter::default() }).0)
+        };
+        assert_eq!(list(None, None), ["SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"]);
+        assert_eq!(list(Some(1), None), ["SEARCH jobs USING INDEX jobs_by_caller (caller=? AND id<?)"]);
+        assert_eq!(list(None, Some(JobState::Failed)), ["SEARCH jobs USING INDEX jobs_failed (id<?)"]);
+        let running = list(None, Some(JobState::Running));
+        assert_eq!(running, ["SEARCH jobs USING INDEX jobs_unfinished (id<?)"]);
+
+        assert_eq!(db.plan(&UNFINISHED), ["SCAN jobs USING INDEX jobs_unfinished"]);
+        assert_eq!(db.plan(&FILES)[0], "SCAN jobs USING INDEX jobs_with_file");
+        let finished = "SEARCH jobs USING INDEX jobs_finished (state=? AND finished_at>?)";
+        assert_eq!(db.plan(&FINISHED_SINCE)[0], finished);
+        let counts = db.plan(&COUNTS).join("; ");
+        assert!(counts.contains("jobs USING INDEX jobs_unfinished"), "{counts}");
+        assert!(counts.contains("jobs USING COVERING INDEX jobs_finished"), "{counts}");
+    }
 }

@@ -26,6 +26,8 @@ mod attempts;
 mod callers;
 mod db;
 mod error;
+#[cfg(test)]
+mod inside;
 mod jobs;
 mod migrate;
 mod reader;

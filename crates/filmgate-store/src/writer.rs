@@ -164,3 +164,79 @@ impl<W: Write> Queued for Command<W> {
         let _ = self.answer.send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Sql, Table, args};
+
+    const NAMES: Table = Table { name: "names", key: &["name"] };
+
+    struct AddName(&'static str);
+
+    impl Write for AddName {
+        type Answer = &'static str;
+
+        fn apply(&self, db: &Db) -> Result<&'static str, StoreError> {
+            static INSERT: Sql = Sql::new("INSERT INTO names (name) VALUES ($1)");
+            db.execute(&INSERT, &args![self.0])?;
+            // Fails after it has changed something: that must not stay.
+            if self.0 == "bad" { Err(StoreError::missing("name", self.0)) } else { Ok(self.0) }
+        }
+    }
+
+    type Answer = Result<&'static str, StoreError>;
+
+    /// Commits these names as one batch; the answers, and the names that are there then.
+    fn commit_all(db: &Db, names: &[&'static str]) -> (Vec<Answer>, Vec<String>) {
+        let mut batch: Vec<Box<dyn Queued>> = Vec::new();
+        let mut answers = Vec::new();
+        for name in names {
+            let (answer, pending) = oneshot::channel();
+            batch.push(Box::new(Command { write: AddName(name), done: None, answer }));
+            answers.push(pending);
+        }
+        commit(db, &mut batch);
+        let answers = answers.iter_mut().map(|pending| pending.try_recv().unwrap()).collect();
+        static SELECT: Sql = Sql::new("SELECT name FROM names ORDER BY rowid");
+        (answers, db.query(&NAMES, &SELECT, &[], |row| row.get("name")).unwrap())
+    }
+
+    fn names() -> (tempfile::TempDir, Db) {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::writer(&directory.path().join("names.db")).unwrap();
+        db.execute_all("CREATE TABLE names (name TEXT NOT NULL UNIQUE)").unwrap();
+        (directory, db)
+    }
+
+    #[test]
+    fn one_that_fails_is_taken_back_alone() {
+        let (_directory, db) = names();
+        let (answers, stored) = commit_all(&db, &["a", "bad", "b", "a", "c"]);
+        assert_eq!(stored, ["a", "b", "c"]);
+        assert_eq!((&answers[0], &answers[2], &answers[4]), (&Ok("a"), &Ok("b"), &Ok("c")));
+        assert_eq!(answers[1], Err(StoreError::missing("name", "bad")));
+        let Err(StoreError::Database { doing, why }) = &answers[3] else { panic!("{:?}", answers[3]) };
+        assert_eq!((&**doing, &**why), ("INSERT INTO names", "UNIQUE constraint failed: names.name"));
+
+        let (answers, stored) = commit_all(&db, &["bad"]);
+        assert_eq!((answers.len(), stored.len()), (1, 3));
+        assert!(answers[0].is_err());
+    }
+
+    #[test]
+    fn when_nothing_can_be_written_everybody_is_told() {
+        let (directory, db) = names();
+        let other = Db::writer(&directory.path().join("names.db")).unwrap();
+        other.begin().unwrap();
+        db.execute_all("PRAGMA busy_timeout = 0").unwrap();
+        let (answers, stored) = commit_all(&db, &["a", "b"]);
+        assert_eq!(stored, [""; 0]);
+        for answer in answers {
+            let Err(StoreError::Database { why, .. }) = answer else { panic!("{answer:?}") };
+            assert_eq!(why, "database is locked");
+        }
+        other.roll_back();
+        assert_eq!(commit_all(&db, &["a", "b"]).1, ["a", "b"]);
+    }
+}

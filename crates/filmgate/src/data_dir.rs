@@ -121,7 +121,8 @@ pub(crate) fn secret_from_env(name: &str) -> anyhow::Result<Option<String>> {
         return Ok(Some(text.trim().to_owned()));
     }
     let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{name}_FILE: {path} cannot be read"))?;
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("{name}_FILE: {path} cannot be read"))?;
     Ok(Some(text.trim().to_owned()))
 }
 

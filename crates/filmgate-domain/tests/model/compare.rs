@@ -80,6 +80,8 @@ impl Pair {
             }
             (None, Err(Refusal::Shortage { expected })) => {
                 assert_eq!(decision.expected(), expected, "{decision}");
+                let waits = self.naive.waits_for_videos(model, asked, self.now);
+                assert!(decision.busy() || !waits, "busy: {decision}");
             }
             (_, expected) => panic!("{decision}, not {expected:?}"),
         }

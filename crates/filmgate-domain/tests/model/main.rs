@@ -27,7 +27,7 @@ use world::{NewStatus, NewToken, Op, World};
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(config(2_500))]
 
     #[test]
     fn both_do_the_same_whatever_happens(

@@ -14,6 +14,7 @@ pub(crate) const FAIL_THRESHOLD: u32 = 3;
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The books.
+#[derive(Clone)]
 pub(crate) struct Naive {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) routing: RoutingSettings,
@@ -22,6 +23,7 @@ pub(crate) struct Naive {
 }
 
 /// A token and everything that ever happened to it.
+#[derive(Clone)]
 pub(crate) struct Token {
     pub(crate) id: TokenId,
     pub(crate) pool: Box<str>,
@@ -36,6 +38,7 @@ pub(crate) struct Token {
 }
 
 /// A reservation, from its beginning to its end.
+#[derive(Clone)]
 pub(crate) struct Past {
     pub(crate) reserved_at: Timestamp,
     pub(crate) units: u32,
@@ -389,6 +392,17 @@ impl Naive {
             left: pool.quota.map(|_| usable().filter_map(|t| t.left(pool, at)).map(u64::from).sum()),
             in_flight: here.iter().map(|t| u64::from(t.in_flight(at))).sum(),
         }
+    }
+
+    /// Whether there would be a choice if every video in the making were done, and charged.
+    pub(crate) fn waits_for_videos(&self, model: &str, asked: Shape, now: Timestamp) -> bool {
+        let mut done = self.clone();
+        let all = done.tokens.iter_mut().flat_map(|token| &mut token.history);
+        for past in all.filter(|past| past.end.is_none_or(|end| end.slot_until.is_some())) {
+            let spent_at = past.end.map_or(Some(now), |end| end.spent_at);
+            past.end = Some(Settlement { spent_at, slot_until: None });
+        }
+        done.choice(model, asked, now).is_ok()
     }
 
     fn moments(&self) -> Vec<Timestamp> {

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
-use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::AdminError;
 use crate::App;
 use crate::auth::Operator;
+use crate::extract::Body;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
 
@@ -55,12 +55,17 @@ pub(crate) async fn show(State(app): State<App>, _: Operator) -> Json<Value> {
 }
 
 pub(crate) async fn reload(State(app): State<App>, _: Operator) -> Answer {
-    app.configuration.reload().await?;
+    app.configuration.reload().await.inspect_err(|problem| {
+        // Whoever reads the log has to find it there, whichever way the reload was asked for.
+        for line in &problem.0 {
+            tracing::error!("the new configuration is not used: {line}");
+        }
+    })?;
     Ok(Json(json!({ "reloaded": true })))
 }
 
 /// `{"set": {"video.upgrade_reserve": 0.5}}`
-pub(crate) async fn change(State(app): State<App>, _: Operator, body: Bytes) -> Answer {
+pub(crate) async fn change(State(app): State<App>, _: Operator, Body(body): Body) -> Answer {
     let mut fields = Fields::from_json(&body)?;
     let set = match fields.take("set") {
         Some(Value::Object(set)) => set,
@@ -68,7 +73,8 @@ pub(crate) async fn change(State(app): State<App>, _: Operator, body: Bytes) -> 
     };
     fields.finish(&[])?;
     // JSON scalars, arrays and strings are written the same in TOML.
-    let values: Vec<(String, String)> = set.into_iter().map(|(key, value)| (key, value.to_string())).collect();
+    let values: Vec<(String, String)> =
+        set.into_iter().map(|(key, value)| (key, value.to_string())).collect();
     app.configuration.change(&values).await?;
     Ok(Json(json!({ "changed": values.len() })))
 }

@@ -151,7 +151,10 @@ mod tests {
         assert!(read.refused.is_empty(), "{:?}", read.refused);
         let [(_, plain), (place, full)] = &read.tokens[..] else { panic!("two tokens") };
         assert_eq!((plain.info.token.expose(), &*plain.info.pool), ("abc-defghijklmnop", "ssoBasic"));
-        assert_eq!((&**place, full.info.status, full.quota_left), ("ssoBasic[1]", TokenStatus::Disabled, Some(37)));
+        assert_eq!(
+            (&**place, full.info.status, full.quota_left),
+            ("ssoBasic[1]", TokenStatus::Disabled, Some(37))
+        );
         let info = &full.info;
         assert_eq!((info.use_count, info.fail_count, &*info.note), (3, 4, "mine"));
         assert_eq!(info.last_fail_reason.as_deref(), Some("401"));

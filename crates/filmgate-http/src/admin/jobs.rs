@@ -1,7 +1,7 @@
 //! `/admin/v1/jobs`: every job of every caller, with all that happened to it.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use filmgate_domain::{Attempt, Job, JobId, JobState};
 use filmgate_store::JobFilter;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::AdminError;
 use crate::App;
 use crate::auth::Operator;
 use crate::dialect::{openai, report, spelling};
+use crate::extract::{Name, Params};
 use crate::refusal::Refusal;
 
 type Answer = Result<Json<Value>, AdminError>;
@@ -23,7 +24,7 @@ pub(crate) struct ListQuery {
 }
 
 /// Jobs, newest first, in pages.
-pub(crate) async fn list(State(app): State<App>, _: Operator, Query(query): Query<ListQuery>) -> Answer {
+pub(crate) async fn list(State(app): State<App>, _: Operator, Params(query): Params<ListQuery>) -> Answer {
     let state = query.state.map(|text| text.parse::<JobState>()).transpose();
     let state = state.map_err(|error| Refusal::invalid("state", error.to_string()))?;
     let after = query.after.as_deref().map(read_id).transpose()?;
@@ -36,12 +37,12 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, Query(query): Quer
     Ok(Json(json!({ "jobs": jobs, "has_more": has_more })))
 }
 
-pub(crate) async fn show(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     let job = app.engine.job(read_id(&text)?).await?.ok_or_else(Refusal::no_such_video)?;
     Ok(Json(render(&job)))
 }
 
-pub(crate) async fn cancel(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn cancel(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     let id = read_id(&text)?;
     app.engine.cancel(id).await?;
     let job = app.engine.job(id).await?.ok_or_else(Refusal::no_such_video)?;

@@ -1,8 +1,7 @@
 //! `/admin/v1/keys`: client keys. A key is shown once, when it is made; only its hash is kept.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use bytes::Bytes;
+use axum::extract::State;
 use filmgate_domain::KeyId;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::{AdminError, id};
 use crate::App;
 use crate::auth::{Operator, new_key};
+use crate::extract::{Body, Name};
 use crate::fields::Fields;
 use crate::refusal::Refusal;
 
@@ -34,7 +34,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator) -> Answer {
 }
 
 /// Makes a key. `caller` names whose jobs it sees; keys of the same caller see the same jobs.
-pub(crate) async fn create(State(app): State<App>, _: Operator, body: Bytes) -> Answer {
+pub(crate) async fn create(State(app): State<App>, _: Operator, Body(body): Body) -> Answer {
     let mut fields = Fields::from_json(&body)?;
     let name = fields.text("name")?.unwrap_or_default();
     let caller = fields.text("caller")?.unwrap_or_else(|| name.clone());
@@ -50,10 +50,12 @@ pub(crate) async fn create(State(app): State<App>, _: Operator, body: Bytes) -> 
     let store = app.engine.store();
     let caller_id = store.add_caller(caller.trim(), now).await?;
     let key_id = app.keys.add(store, caller_id, name.trim(), &key, now).await?;
-    Ok(Json(json!({ "id": key_id, "name": name.trim(), "caller": caller_id, "caller_name": caller.trim(), "key": key })))
+    Ok(Json(
+        json!({ "id": key_id, "name": name.trim(), "caller": caller_id, "caller_name": caller.trim(), "key": key }),
+    ))
 }
 
-pub(crate) async fn revoke(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn revoke(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     let key: KeyId = id(&text, "key_7")?;
     let store = app.engine.store();
     if !store.revoke_key(key, app.engine.now()).await? {

@@ -1,7 +1,7 @@
 //! `/admin/v1/pools`, `/route` and `/upstreams`: what there is, where a video would go, and who answers.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use filmgate_domain::{AspectRatio, NoToken, Resolution, Seconds, Shape};
 use filmgate_engine::{AdmitError, Checked, PoolView};
 use http::StatusCode;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::AdminError;
 use crate::App;
 use crate::auth::Operator;
+use crate::extract::{Name, Params};
 use crate::refusal::{Refusal, bad_spec};
 
 type Answer = Result<Json<Value>, AdminError>;
@@ -47,7 +48,7 @@ pub(crate) struct RouteQuery {
 }
 
 /// Where such a video would go now, and why.
-pub(crate) async fn route(State(app): State<App>, _: Operator, Query(query): Query<RouteQuery>) -> Answer {
+pub(crate) async fn route(State(app): State<App>, _: Operator, Params(query): Params<RouteQuery>) -> Answer {
     let resolution = query.resolution.map_or(Ok(Resolution::P480), |text| text.parse());
     let seconds = query.seconds.map_or(Ok(Seconds::DEFAULT), |text| text.parse());
     let asked = Shape {
@@ -67,7 +68,7 @@ fn not_routed(app: &App, error: NoToken) -> Refusal {
 }
 
 /// Whether an upstream can be reached and takes the credentials of its tokens. Makes no video.
-pub(crate) async fn check(State(app): State<App>, _: Operator, Path(name): Path<String>) -> Answer {
+pub(crate) async fn check(State(app): State<App>, _: Operator, Name(name): Name) -> Answer {
     let Some(results) = app.engine.check_upstream(&name).await else {
         let known: Vec<String> = app.engine.settings().upstreams.keys().map(ToString::to_string).collect();
         let message = format!("there is no upstream {name:?}; there is {}", known.join(", "));

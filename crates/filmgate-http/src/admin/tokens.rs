@@ -2,8 +2,7 @@
 //! save in an export that asks for more.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use bytes::Bytes;
+use axum::extract::State;
 use filmgate_domain::{TokenId, TokenInfo};
 use filmgate_engine::TokenView;
 use filmgate_store::Added;
@@ -15,6 +14,7 @@ use super::import::{self, Parsed};
 use super::{AdminError, id};
 use crate::App;
 use crate::auth::Operator;
+use crate::extract::{Body, Name, Params};
 use crate::refusal::Refusal;
 
 type Answer = Result<Json<Value>, AdminError>;
@@ -28,7 +28,7 @@ pub(crate) struct ListQuery {
 }
 
 /// The tokens in the order of their ids, filtered and in pages.
-pub(crate) async fn list(State(app): State<App>, _: Operator, Query(query): Query<ListQuery>) -> Answer {
+pub(crate) async fn list(State(app): State<App>, _: Operator, Params(query): Params<ListQuery>) -> Answer {
     let after = query.after.as_deref().map(|text| id::<TokenId>(text, "tok_7")).transpose()?;
     let limit = query.limit.unwrap_or(1000).clamp(1, 10_000);
     let matching = app.engine.tokens().into_iter().filter(|view| {
@@ -42,7 +42,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator, Query(query): Quer
     Ok(Json(json!({ "tokens": page.iter().map(render).collect::<Vec<_>>(), "has_more": has_more })))
 }
 
-pub(crate) async fn show(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     Ok(Json(render(&find(&app, &text)?)))
 }
 
@@ -97,8 +97,8 @@ pub(crate) struct ImportQuery {
 pub(crate) async fn import(
     State(app): State<App>,
     _: Operator,
-    Query(query): Query<ImportQuery>,
-    body: Bytes,
+    Params(query): Params<ImportQuery>,
+    Body(body): Body,
 ) -> Answer {
     let text = str::from_utf8(&body).map_err(|_| Refusal::invalid("body", "the text is not UTF-8"))?;
     let now = app.engine.now();
@@ -163,14 +163,19 @@ pub(crate) struct ExportQuery {
 }
 
 /// All tokens in the original's form; with `secrets=true` such that they can be imported elsewhere.
-pub(crate) async fn export(State(app): State<App>, _: Operator, Query(query): Query<ExportQuery>) -> Answer {
+pub(crate) async fn export(
+    State(app): State<App>,
+    _: Operator,
+    Params(query): Params<ExportQuery>,
+) -> Answer {
     if query.secrets {
         tracing::warn!("tokens exported with their secrets");
     }
     let mut pools: Map<String, Value> = Map::new();
     for view in app.engine.tokens() {
         let mut token = details(&view.info);
-        let text = if query.secrets { view.info.token.expose().to_owned() } else { view.info.token.to_string() };
+        let text =
+            if query.secrets { view.info.token.expose().to_owned() } else { view.info.token.to_string() };
         token.insert("token".to_owned(), Value::String(text));
         let pool = pools.entry(view.info.pool.to_string()).or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(list) = pool {
@@ -180,22 +185,22 @@ pub(crate) async fn export(State(app): State<App>, _: Operator, Query(query): Qu
     Ok(Json(Value::Object(pools)))
 }
 
-pub(crate) async fn enable(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn enable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     app.engine.enable_token(id(&text, "tok_7")?).await?;
     Ok(Json(render(&find(&app, &text)?)))
 }
 
-pub(crate) async fn disable(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn disable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     app.engine.disable_token(id(&text, "tok_7")?).await?;
     Ok(Json(render(&find(&app, &text)?)))
 }
 
-pub(crate) async fn reset(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn reset(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     app.engine.reset_token(id(&text, "tok_7")?).await?;
     Ok(Json(render(&find(&app, &text)?)))
 }
 
-pub(crate) async fn remove(State(app): State<App>, _: Operator, Path(text): Path<String>) -> Answer {
+pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     let token: TokenId = id(&text, "tok_7")?;
     app.engine.remove_token(token).await?;
     Ok(Json(json!({ "id": token, "removed": true })))

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::dialect::{openai, report};
 use crate::fields::{Fields, kind};
 use crate::refusal::{Refusal, bad_spec};
+use crate::serve::Closing;
 use crate::{App, ChatContent};
 
 /// The names of resolution and length in this dialect.
@@ -112,7 +113,10 @@ fn prompt(messages: Option<Value>, last_only: bool) -> Result<String, Refusal> {
     for (nth, message) in messages.iter().enumerate() {
         let name = format!("messages[{nth}]");
         let Value::Object(message) = message else {
-            return Err(Refusal::invalid(&name, format!("`{name}` must be an object, not {}", kind(message))));
+            return Err(Refusal::invalid(
+                &name,
+                format!("`{name}` must be an object, not {}", kind(message)),
+            ));
         };
         let role = message.get("role").and_then(Value::as_str).unwrap_or("user");
         let text = text_of(message.get("content"), &format!("{name}.content"))?;
@@ -147,11 +151,15 @@ fn text_of(content: Option<&Value>, name: &str) -> Result<String, Refusal> {
         match (part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str)) {
             (Some("text"), Some(part)) => text.push_str(part),
             (Some("text") | None, _) => {
-                return Err(Refusal::invalid(&name, format!("`{name}` must be {{\"type\":\"text\",\"text\":…}}")));
+                return Err(Refusal::invalid(
+                    &name,
+                    format!("`{name}` must be {{\"type\":\"text\",\"text\":…}}"),
+                ));
             }
             (Some(other), _) => {
                 let other: String = other.chars().take(40).collect();
-                let message = format!("`{name}`: parts of type {other:?} are not supported here; nothing was made");
+                let message =
+                    format!("`{name}`: parts of type {other:?} are not supported here; nothing was made");
                 return Err(Refusal::invalid(&name, message));
             }
         }
@@ -159,12 +167,12 @@ fn text_of(content: Option<&Value>, name: &str) -> Result<String, Refusal> {
     Ok(text)
 }
 
-/// Waits until the job ends. The job goes on, whoever waits.
-pub(crate) async fn wait(app: &App, mut job: Arc<Job>) -> Result<Arc<Job>, Refusal> {
+/// Waits until the job ends, or filmgate does. The job goes on, whoever waits.
+async fn wait(app: &App, mut job: Arc<Job>, closing: &Closing) -> Result<Arc<Job>, Refusal> {
     if let Some(mut changes) = app.engine.follow(job.id) {
         while !job.state.is_final() {
             job = Arc::clone(&changes.borrow_and_update());
-            if !job.state.is_final() && changes.changed().await.is_err() {
+            if !job.state.is_final() && !changed(&mut changes, closing).await {
                 break;
             }
         }
@@ -177,9 +185,17 @@ pub(crate) async fn wait(app: &App, mut job: Arc<Job>) -> Result<Arc<Job>, Refus
     Ok(stored.unwrap_or(job))
 }
 
+/// False when there will be no more changes while this process lives.
+async fn changed(changes: &mut watch::Receiver<Arc<Job>>, closing: &Closing) -> bool {
+    tokio::select! {
+        changed = changes.changed() => changed.is_ok(),
+        () = closing.0.cancelled() => false,
+    }
+}
+
 /// The answer to a request that does not stream: it comes when the video has.
-pub(crate) async fn respond(app: &App, job: Arc<Job>) -> Response {
-    let job = match wait(app, job).await {
+pub(crate) async fn respond(app: &App, job: Arc<Job>, closing: &Closing) -> Response {
+    let job = match wait(app, job, closing).await {
         Ok(job) => job,
         Err(refusal) => return refusal.into_response(crate::dialect::Dialect::OpenAi),
     };
@@ -209,7 +225,8 @@ fn refusal_of(job: &Job) -> Option<Refusal> {
         return Some(Refusal::job_failed(job.id, failure));
     }
     if !job.state.is_final() {
-        let message = "filmgate is being stopped; the video goes on when it is back, and can be fetched by its id";
+        let message =
+            "filmgate is being stopped; the video goes on when it is back, and can be fetched by its id";
         let failure = JobFailure::new("interrupted", filmgate_domain::Fault::Gateway, message);
         return Some(Refusal::job_failed(job.id, &failure));
     }
@@ -232,10 +249,10 @@ fn completion_id(job: JobId) -> String {
 }
 
 /// The answer to a request that streams: progress as reasoning, then the link.
-pub(crate) fn stream(app: &App, job: Arc<Job>) -> Response {
+pub(crate) fn stream(app: &App, job: Arc<Job>, closing: Closing) -> Response {
     let headers = report::headers(&job);
     let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
-    (headers, Sse::new(events(app.clone(), job)).keep_alive(ping)).into_response()
+    (headers, Sse::new(events(app.clone(), job, closing)).keep_alive(ping)).into_response()
 }
 
 /// Where a stream stands.
@@ -245,21 +262,23 @@ enum Stage {
     Ending(std::vec::IntoIter<Event>),
 }
 
-fn events(app: App, job: Arc<Job>) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures_util::stream::unfold((app, job, Stage::Opening), |(app, mut job, mut stage)| async move {
+fn events(app: App, job: Arc<Job>, closing: Closing) -> impl Stream<Item = Result<Event, Infallible>> {
+    let start = (app, closing, job, Stage::Opening);
+    futures_util::stream::unfold(start, |(app, closing, mut job, mut stage)| async move {
         loop {
             match stage {
                 Stage::Opening => {
                     let changes = app.engine.follow(job.id);
                     let event = chunk(&job, &json!({ "role": "assistant", "content": "" }), None);
-                    return Some((Ok(event), (app, job, Stage::Following { changes, told: None })));
+                    let stage = Stage::Following { changes, told: None };
+                    return Some((Ok(event), (app, closing, job, stage)));
                 }
                 Stage::Following { mut changes, told } => {
                     if let Some(changes) = &mut changes {
                         job = Arc::clone(&changes.borrow_and_update());
                     }
                     if job.state.is_final() || changes.is_none() {
-                        job = wait(&app, Arc::clone(&job)).await.unwrap_or(job);
+                        job = wait(&app, Arc::clone(&job), &closing).await.unwrap_or(job);
                         stage = Stage::Ending(ending(&app, &job).into_iter());
                         continue;
                     }
@@ -267,10 +286,10 @@ fn events(app: App, job: Arc<Job>) -> impl Stream<Item = Result<Event, Infallibl
                         let told = Some(job.progress);
                         let text = format!("{} {}%\n", word(job.state), job.progress);
                         let event = chunk(&job, &json!({ "reasoning_content": text }), None);
-                        return Some((Ok(event), (app, job, Stage::Following { changes, told })));
+                        return Some((Ok(event), (app, closing, job, Stage::Following { changes, told })));
                     }
                     if let Some(following) = &mut changes
-                        && following.changed().await.is_err()
+                        && !changed(following, &closing).await
                     {
                         changes = None;
                     }
@@ -278,7 +297,7 @@ fn events(app: App, job: Arc<Job>) -> impl Stream<Item = Result<Event, Infallibl
                 }
                 Stage::Ending(mut events) => {
                     let event = events.next()?;
-                    return Some((Ok(event), (app, job, Stage::Ending(events))));
+                    return Some((Ok(event), (app, closing, job, Stage::Ending(events))));
                 }
             }
         }
@@ -348,7 +367,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#""video_config":{"resolution_name":"4k"}"#, "video_config.resolution_name", "invalid_resolution")]
+    #[case(
+        r#""video_config":{"resolution_name":"4k"}"#,
+        "video_config.resolution_name",
+        "invalid_resolution"
+    )]
     #[case(r#""video_config":{"video_length":0}"#, "video_config.video_length", "invalid_video_length")]
     #[case(r#""video_config":{"video_length":[]}"#, "video_config.video_length", "invalid_video_length")]
     #[case(r#""video_config":{"aspect_ratio":"5:4"}"#, "video_config.aspect_ratio", "invalid_aspect_ratio")]
@@ -366,7 +389,10 @@ mod tests {
     #[case(r#"[]"#, "messages")]
     #[case(r#"["fox"]"#, "messages[0]")]
     #[case(r#"[{"role":"user","content":7}]"#, "messages[0].content")]
-    #[case(r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#, "messages[0].content[0]")]
+    #[case(
+        r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#,
+        "messages[0].content[0]"
+    )]
     #[case(r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0]")]
     #[case(r#""fox""#, "messages")]
     fn wrong_messages_are_named(#[case] messages: &str, #[case] param: &str) {

@@ -154,7 +154,10 @@ mod tests {
     }
 
     #[rstest]
-    fn no_sizes(#[values("", "x", "720", "720x", "0x0", "-1x1", "1280X720", "99999x1", "4000x720", "1280x720x1")] size: &str) {
+    fn no_sizes(
+        #[values("", "x", "720", "720x", "0x0", "-1x1", "1280X720", "99999x1", "4000x720", "1280x720x1")]
+        size: &str,
+    ) {
         assert_eq!(of_size(size), None);
     }
 

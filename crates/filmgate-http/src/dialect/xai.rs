@@ -15,8 +15,17 @@ use crate::refusal::{Refusal, bad_spec};
 
 /// Fields of the dialect that would change the video or where it goes, and are not on offer yet.
 const NOT_YET: [&str; 11] = [
-    "image", "input_reference", "image_url", "reference_images", "reference_audios", "last_frame", "keyframes",
-    "generate_audio", "storage_options", "output", "video",
+    "image",
+    "input_reference",
+    "image_url",
+    "reference_images",
+    "reference_audios",
+    "last_frame",
+    "keyframes",
+    "generate_audio",
+    "storage_options",
+    "output",
+    "video",
 ];
 /// Fields that change nothing about the video.
 const HARMLESS: [&str; 1] = ["user"];

@@ -47,7 +47,8 @@ impl Server {
     /// the one that has the data directory.
     pub(super) async fn find(globals: &Globals) -> anyhow::Result<Option<Server>> {
         let key = given_key(globals)?;
-        if let Some(url) = &globals.admin_url {
+        // A variable that is set to nothing is not set.
+        if let Some(url) = globals.admin_url.as_deref().filter(|url| !url.trim().is_empty()) {
             let Some(key) = key else {
                 bail!(
                     "--admin-url needs the admin key of that server: --admin-key, FILMGATE_ADMIN_KEY or FILMGATE_ADMIN_KEY_FILE"
@@ -241,4 +242,61 @@ fn bearer(key: &str) -> anyhow::Result<HeaderValue> {
     let mut value = value.ok().context("the admin key has characters that no key has")?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::start::{Options, start};
+
+    fn globals(data_dir: &Path) -> Globals {
+        let dir = data_dir.to_str().unwrap();
+        let listen = "server.listen=127.0.0.1:0";
+        Cli::try_parse_from(["filmgate", "pool", "list", "--data-dir", dir, "--set", listen]).unwrap().globals
+    }
+
+    /// What a client is told: the key that was made, the pools, and of a job that is not there.
+    async fn story(client: &AdminClient) -> anyhow::Result<(String, Value, String)> {
+        let made = client.send(Method::POST, &["keys"], &[], r#"{"name":"me"}"#).await?;
+        let pools = client.get(&["pools"], &[]).await?;
+        let missing = client.get(&["jobs", "video_00000000000070008000000000000000"], &[]).await;
+        Ok((made["key"].as_str().unwrap_or_default().to_owned(), pools, missing.unwrap_err().to_string()))
+    }
+
+    #[tokio::test]
+    async fn the_answers_are_the_same_with_and_without_a_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let globals = globals(dir.path());
+        assert!(Server::find(&globals).await.unwrap().is_none());
+        let (key, pools, missing) = with(&globals, story).await.unwrap();
+        assert!(key.starts_with("fg-"), "{key}");
+        assert_eq!(missing, "there is no such video (404, not_found)");
+
+        let options =
+            Options { sources: globals.sources(), data_dir: dir.path().to_owned(), any_port: false };
+        let running = start(options).await.unwrap();
+        let server = Server::find(&globals).await.unwrap().unwrap();
+        assert_eq!(server.client_url().unwrap().as_str(), format!("{}/v1", running.local_url()));
+        let (other_key, same_pools, same_missing) = with(&globals, story).await.unwrap();
+        assert_ne!(other_key, key);
+        assert_eq!((same_pools, same_missing), (pools, missing));
+        running.stop().await;
+        assert!(Server::find(&globals).await.unwrap().is_none(), "the lock is gone with the server");
+    }
+
+    #[tokio::test]
+    async fn a_server_elsewhere_needs_its_own_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut globals = globals(dir.path());
+        std::fs::write(dir.path().join("admin.key"), "fga-local").unwrap();
+        globals.admin_url = Some("http://elsewhere.example/admin/v1".to_owned());
+        let error = Server::find(&globals).await.err().unwrap();
+        assert!(error.to_string().contains("--admin-key"), "{error}");
+        globals.admin_key = Some(Secret::new("fga-theirs"));
+        let server = Server::find(&globals).await.unwrap().unwrap();
+        assert_eq!(server.key.expose(), "fga-theirs");
+    }
 }

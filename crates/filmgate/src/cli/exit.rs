@@ -1,4 +1,4 @@
-//! How the program ends: exit codes, and what is said of an error.
+//! How the program ends: exit codes beyond success and failure.
 
 use std::process::ExitCode;
 
@@ -12,15 +12,17 @@ pub(super) const NO_TOKEN: u8 = 4;
 /// Stopped with Ctrl-C, as shells have it.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// Tells an error on stderr and says how the program is to end.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+/// The exit code of an error that has one of its own; other errors go on to the caller.
+pub(super) fn settle(error: anyhow::Error) -> anyhow::Result<ExitCode> {
     if error.is::<Closed>() {
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
-    remark(format_args!("error: {}", super::out::clean(&format!("{error:#}"))));
     match error.downcast_ref::<Refused>() {
-        Some(refused) if refused.status == 429 => ExitCode::from(NO_TOKEN),
-        _ => ExitCode::FAILURE,
+        Some(refused) if refused.status == 429 => {
+            remark(format_args!("filmgate: {error:#}"));
+            Ok(ExitCode::from(NO_TOKEN))
+        }
+        _ => Err(error),
     }
 }
 
@@ -34,8 +36,8 @@ mod tests {
     fn errors_keep_their_exit_code_under_a_context() {
         let busy = Refused::read(429, None, br#"{"error":{"message":"later","code":"rate_limit_exceeded"}}"#);
         let error = Err::<(), _>(busy).context("while making the video").unwrap_err();
-        assert_eq!(report(&error), ExitCode::from(NO_TOKEN));
-        assert_eq!(report(&anyhow::anyhow!("no")), ExitCode::FAILURE);
-        assert_eq!(report(&Closed.into()), ExitCode::SUCCESS);
+        assert_eq!(settle(error).unwrap(), ExitCode::from(NO_TOKEN));
+        assert_eq!(settle(Closed.into()).unwrap(), ExitCode::SUCCESS);
+        assert!(settle(anyhow::anyhow!("no")).is_err());
     }
 }

@@ -25,13 +25,12 @@ mod web;
 
 use std::process::ExitCode;
 
-pub use exit::report;
 pub use globals::Globals;
 
 /// The command line.
 #[derive(clap::Parser, Debug)]
 #[command(name = "filmgate", version, about, after_help = AFTER_HELP)]
-#[command(propagate_version = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub struct Cli {
     /// The flags that every command takes.
     #[command(flatten)]
@@ -99,8 +98,12 @@ enum Command {
 /// Does what the command line says.
 ///
 /// # Errors
-/// When it cannot be done; [`report`] tells why and gives the exit code.
+/// When it cannot be done, and nothing more is to be said than the error and a failure.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    dispatch(cli).await.or_else(exit::settle)
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let globals = &cli.globals;
     match cli.command {
         Command::Serve(args) => serve::run(args, globals).await,

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableStyle};
 use serde_json::Value;
 
 /// Nobody reads our output any more, as after `filmgate job list | head`. That is no failure.
@@ -36,6 +36,10 @@ pub(super) fn print_json_line(value: &Value) -> anyhow::Result<()> {
 pub(super) fn print_table(mut table: Table) -> anyhow::Result<()> {
     if io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        // The id is there to be copied.
+        if let Some(first) = table.column_mut(0) {
+            first.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     print(&table.trim_fmt())
 }

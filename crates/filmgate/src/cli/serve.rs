@@ -46,9 +46,16 @@ fn greet(running: &Running) {
     if running.engine.tokens().is_empty() {
         eprintln!();
         eprintln!("There is no token yet, so no video can be made. Add some from another terminal:");
-        eprintln!("  filmgate token import tokens.txt --pool ssoBasic --upstream http://compatible-server/v1");
+        eprintln!(
+            "  filmgate token import tokens.txt --pool ssoBasic --upstream http://compatible-server/v1"
+        );
         eprintln!("or start with the official xAI API:");
         eprintln!("  XAI_API_KEY=... filmgate serve --preset xai");
+    } else if let Some(key) = &running.first_client_key {
+        eprintln!();
+        eprintln!("Make a video from another terminal:");
+        eprintln!("  FILMGATE_BASE_URL={}/v1 FILMGATE_API_KEY={key} \\", running.local_url());
+        eprintln!("    filmgate generate \"a red fox in the snow\" --resolution 720p --seconds 10 -o fox.mp4");
     }
 }
 

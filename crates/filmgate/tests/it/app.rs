@@ -1,8 +1,9 @@
 //! A gateway to test: the real binary as a process of its own, and a simulator in this one, so that the
 //! gateway can be killed and started again while the provider lives on.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,71 +14,76 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The admin key of every gateway under test.
-pub const ADMIN_KEY: &str = "fga-admin-key-of-the-tests-0123456789";
+pub(crate) const ADMIN_KEY: &str = "fga-admin-key-of-the-tests-0123456789";
 
 /// What a gateway under test is made of.
-pub struct Setup {
+pub(crate) struct Setup {
     /// Tokens in ssoBasic and in ssoSuper.
-    pub tokens: [usize; 2],
+    pub(crate) tokens: [usize; 2],
     /// How long the simulator takes for a video.
-    pub video_seconds: f64,
+    pub(crate) video_seconds: f64,
     /// `key=value` settings on top of those of all tests.
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Changes to the simulator.
-    pub simulator: fn(&mut SimulatorConfig),
+    pub(crate) simulator: fn(&mut SimulatorConfig),
+    /// The scheme and authority of the links to the simulator's files, where they are not its own.
+    pub(crate) files_at: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { tokens: [2, 2], video_seconds: 0.05, set: Vec::new(), simulator: |_| {} }
+        Self { tokens: [2, 2], video_seconds: 0.05, set: Vec::new(), simulator: |_| {}, files_at: None }
     }
 }
 
 impl Setup {
     /// One more setting.
-    pub fn set(mut self, setting: &str) -> Self {
+    pub(crate) fn set(mut self, setting: &str) -> Self {
         self.set.push(setting.to_owned());
         self
     }
 
-    pub async fn start(self) -> TestApp {
+    pub(crate) async fn start(self) -> TestApp {
         TestApp::start(self).await
     }
 }
 
 /// A gateway and its provider. Dropping it kills the gateway.
-pub struct TestApp {
+pub(crate) struct TestApp {
     gateway: Option<Child>,
-    pub simulator: Simulator,
-    pub sim_tokens: [Vec<SimToken>; 2],
+    pub(crate) simulator: Simulator,
+    pub(crate) sim_tokens: [Vec<SimToken>; 2],
+    /// What the gateway calls the simulator's tokens, by their names there.
+    pub(crate) token_ids: HashMap<String, String>,
     data_dir: TempDir,
     set: Vec<String>,
     logs: Arc<Mutex<String>>,
-    pub http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:PORT`
-    pub url: String,
-    pub client_key: String,
+    pub(crate) url: String,
+    pub(crate) client_key: String,
 }
 
 /// An HTTP client. It has to have a TLS provider, although nothing here speaks TLS.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The binary under test.
-pub fn binary() -> &'static str {
+pub(crate) fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_filmgate")
 }
 
 impl TestApp {
-    pub async fn start(setup: Setup) -> TestApp {
+    pub(crate) async fn start(setup: Setup) -> TestApp {
         let sim_tokens = [demo_tokens("basic", setup.tokens[0]), demo_tokens("super", setup.tokens[1])];
         let mut config = SimulatorConfig {
             tokens: sim_tokens.concat(),
             video_seconds: setup.video_seconds,
             render: Render::Flat,
+            public_base: setup.files_at,
             ..SimulatorConfig::default()
         };
         (setup.simulator)(&mut config);
@@ -93,6 +99,7 @@ impl TestApp {
             gateway: None,
             simulator,
             sim_tokens,
+            token_ids: HashMap::new(),
             data_dir: tempfile::tempdir().unwrap(),
             set,
             logs: Arc::default(),
@@ -106,24 +113,40 @@ impl TestApp {
         app
     }
 
-    /// Starts the gateway on the same data directory.
-    pub async fn launch(&mut self) {
+    /// One more setting, from the next launch on. A later one replaces an earlier one of the same key.
+    pub(crate) fn also_set(&mut self, setting: &str) {
+        self.set.push(setting.to_owned());
+    }
+
+    /// The settings of the next launch.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        self.set.clone()
+    }
+
+    /// Starts the gateway on the same data directory, and waits until it listens.
+    pub(crate) async fn launch(&mut self) {
+        self.begin();
+        self.url = self.wait_for_address().await;
+    }
+
+    /// Starts the gateway, and does not wait for it.
+    pub(crate) fn begin(&mut self) {
         assert!(self.gateway.is_none(), "the gateway runs already");
-        let server_file = self.data_dir().join("server.json");
-        let _ = std::fs::remove_file(&server_file);
+        let _ = std::fs::remove_file(self.data_dir().join("server.json"));
         let mut command = Command::new(binary());
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
         command.env_remove("XAI_API_KEY").env("FILMGATE_ADMIN_KEY", ADMIN_KEY).current_dir(self.data_dir());
-        let mut gateway = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut gateway =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         collect(gateway.stderr.take().unwrap(), Arc::clone(&self.logs));
         self.gateway = Some(gateway);
-        self.url = self.wait_for_address(&server_file).await;
     }
 
-    async fn wait_for_address(&mut self, server_file: &Path) -> String {
+    async fn wait_for_address(&mut self) -> String {
+        let server_file = self.data_dir().join("server.json");
         for _ in 0..600 {
-            if let Ok(text) = std::fs::read_to_string(server_file)
+            if let Ok(text) = std::fs::read_to_string(&server_file)
                 && let Ok(server) = serde_json::from_str::<Value>(&text)
             {
                 let admin_url = server["admin_url"].as_str().unwrap();
@@ -138,7 +161,7 @@ impl TestApp {
     }
 
     /// Kills the gateway like a power cut.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut gateway) = self.gateway.take() {
             let _ = gateway.kill();
             let _ = gateway.wait();
@@ -146,29 +169,29 @@ impl TestApp {
     }
 
     /// Stops the gateway as an operator would (SIGTERM); returns whether it ended well.
-    pub fn stop(&mut self) -> bool {
+    pub(crate) fn stop(&mut self) -> bool {
         let Some(mut gateway) = self.gateway.take() else { return false };
         let told = Command::new("kill").arg(gateway.id().to_string()).status().unwrap();
         told.success() && gateway.wait().unwrap().success()
     }
 
     /// Sends a signal such as `HUP` to the gateway.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.gateway.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.path().to_owned()
     }
 
     /// Everything that the gateway has written to standard error.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         self.logs.lock().unwrap().clone()
     }
 
     /// The messages of the log lines at a level (`INFO`, `WARN`, …).
-    pub fn messages(&self, level: &str) -> Vec<String> {
+    pub(crate) fn messages(&self, level: &str) -> Vec<String> {
         let logs = self.logs();
         let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let lines = lines.filter(|line| line["level"] == level);
@@ -176,7 +199,7 @@ impl TestApp {
     }
 
     /// Waits until a log line begins like this: lines arrive a moment after the answer that they belong to.
-    pub async fn says(&self, level: &str, beginning: &str) {
+    pub(crate) async fn says(&self, level: &str, beginning: &str) {
         for _ in 0..200 {
             if self.messages(level).iter().any(|message| message.starts_with(beginning)) {
                 return;
@@ -189,11 +212,11 @@ impl TestApp {
     // ---- as a client ----
 
     /// A request with the client key.
-    pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         self.request_as(&self.client_key, method, path, body).await
     }
 
-    pub async fn request_as(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn request_as(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Response {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(key);
         if let Some(body) = body {
             request = request.json(&body);
@@ -201,12 +224,12 @@ impl TestApp {
         request.send().await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.request(Method::GET, path, None).await.json().await.unwrap()
     }
 
     /// Creates a video in the OpenAI dialect. Returns the Video object.
-    pub async fn create(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
+    pub(crate) async fn create(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
         let body = json!({
             "prompt": prompt, "resolution": resolution, "seconds": seconds.to_string(), "aspect_ratio": "16:9",
         });
@@ -218,7 +241,7 @@ impl TestApp {
     }
 
     /// Waits until a video has ended.
-    pub async fn finished(&self, id: &str) -> Value {
+    pub(crate) async fn finished(&self, id: &str) -> Value {
         for _ in 0..1200 {
             let video = self.get(&format!("/v1/videos/{id}")).await;
             if matches!(video["status"].as_str(), Some("completed" | "failed")) {
@@ -230,15 +253,70 @@ impl TestApp {
     }
 
     /// Creates a video and waits until it has ended.
-    pub async fn make(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
+    pub(crate) async fn make(&self, prompt: &str, resolution: &str, seconds: u32) -> Value {
         let video = self.create(prompt, resolution, seconds).await;
         self.finished(video["id"].as_str().unwrap()).await
     }
 
+    /// Asks for the file of a video.
+    pub(crate) async fn content(&self, id: &str) -> Response {
+        self.request(Method::GET, &format!("/v1/videos/{id}/content"), None).await
+    }
+
     // ---- as the operator ----
 
+    /// Where the file of a video is kept.
+    pub(crate) fn file(&self, id: &str) -> PathBuf {
+        let job: filmgate_domain::JobId = id.strip_prefix("video_").unwrap().parse().unwrap();
+        self.data_dir().join("media").join(format!("{job}.mp4"))
+    }
+
+    /// A job with everything that happened to it.
+    pub(crate) async fn job(&self, id: &str) -> Value {
+        self.admin(Method::GET, &format!("/jobs/{id}"), None).await
+    }
+
+    /// Waits until a job is as wanted.
+    pub(crate) async fn job_until(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..2400 {
+            let job = self.job(id).await;
+            if is_so(&job) {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{id} never was {what}: {}", self.job(id).await);
+    }
+
+    /// Waits until a job is in this state.
+    pub(crate) async fn reaches(&self, id: &str, state: &str) -> Value {
+        self.job_until(id, state, |job| job["state"] == state).await
+    }
+
+    /// Waits until a job has ended.
+    pub(crate) async fn ended(&self, id: &str) -> Value {
+        self.job_until(id, "at its end", |job| !job["finished_at"].is_null()).await
+    }
+
+    /// A token, by its name at the simulator.
+    pub(crate) async fn token(&self, name: &str) -> Value {
+        self.admin(Method::GET, &format!("/tokens/{}", self.token_ids[name]), None).await
+    }
+
+    /// Does something (`disable`, `enable`, `reset`) with a token, by its name at the simulator.
+    pub(crate) async fn with_token(&self, name: &str, verb: &str) -> Value {
+        self.admin(Method::POST, &format!("/tokens/{}/{verb}", self.token_ids[name]), None).await
+    }
+
+    /// Changes a token at the provider: `{"remaining": 0}`, `{"valid": false}`.
+    pub(crate) async fn at_provider(&self, name: &str, change: Value) {
+        let url = format!("http://{}/simulator/tokens/{name}", self.simulator.addr());
+        let answer = self.http.post(url).json(&change).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
     /// A request to the admin API.
-    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let response = self.request_as(ADMIN_KEY, method, &format!("/admin/v1{path}"), body).await;
         let status = response.status();
         let answer: Value = response.json().await.unwrap();
@@ -247,27 +325,30 @@ impl TestApp {
     }
 
     /// Makes a client key of a caller of that name.
-    pub async fn new_key(&self, name: &str) -> String {
+    pub(crate) async fn new_key(&self, name: &str) -> String {
         let made = self.admin(Method::POST, "/keys", Some(json!({ "name": name }))).await;
         made["key"].as_str().unwrap().to_owned()
     }
 
-    async fn import_tokens(&self) {
+    async fn import_tokens(&mut self) {
         let [basic, superior] =
             self.sim_tokens.each_ref().map(|list| list.iter().map(|t| t.secret.clone()).collect::<Vec<_>>());
         let tokens = json!({ "ssoBasic": basic, "ssoSuper": superior });
         let answer = self.admin(Method::POST, "/tokens/import", Some(tokens)).await;
-        assert_eq!(answer["added"].as_array().unwrap().len(), basic.len() + superior.len(), "{answer}");
+        let added = answer["added"].as_array().unwrap();
+        assert_eq!(added.len(), basic.len() + superior.len(), "{answer}");
+        let names = self.sim_tokens.iter().flatten().map(|token| token.name.clone());
+        self.token_ids = names.zip(added.iter().map(|a| a["id"].as_str().unwrap().to_owned())).collect();
     }
 
     /// The tokens of a pool.
-    pub async fn tokens(&self, pool: &str) -> Vec<Value> {
+    pub(crate) async fn tokens(&self, pool: &str) -> Vec<Value> {
         let answer = self.admin(Method::GET, &format!("/tokens?pool={pool}"), None).await;
         answer["tokens"].as_array().unwrap().clone()
     }
 
     /// Does something (`disable`, `enable`, `reset`) with every token of a pool.
-    pub async fn each_token(&self, pool: &str, verb: &str) {
+    pub(crate) async fn each_token(&self, pool: &str, verb: &str) {
         for token in self.tokens(pool).await {
             let id = token["id"].as_str().unwrap();
             self.admin(Method::POST, &format!("/tokens/{id}/{verb}"), None).await;
@@ -285,7 +366,7 @@ impl Drop for TestApp {
 }
 
 /// Reads a process's output as it comes.
-pub fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) {
+pub(crate) fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let mut into = into.lock().unwrap();

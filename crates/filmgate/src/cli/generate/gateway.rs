@@ -38,7 +38,8 @@ impl Gateway {
     /// The gateway that was named, or the server that has the data directory.
     pub(super) async fn find(connection: &Connection, globals: &Globals) -> anyhow::Result<Self> {
         let key = connection.api_key.clone().filter(|key| !key.expose().is_empty());
-        if let Some(base) = &connection.base_url {
+        // A variable that is set to nothing is not set.
+        if let Some(base) = connection.base_url.as_deref().filter(|base| !base.trim().is_empty()) {
             return Self::new(web::address(base)?, key);
         }
         let Some(server) = Server::find(globals).await? else {

@@ -30,7 +30,7 @@ impl Progress {
     /// How the video is.
     pub(super) fn show(&mut self, video: &Video) {
         let what = match video.phase() {
-            Phase::Queued => "waiting",
+            Phase::Queued => "waiting for the upstream",
             Phase::InProgress => "in the making",
             Phase::Completed => "done",
             Phase::Failed => "failed",

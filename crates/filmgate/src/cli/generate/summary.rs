@@ -15,10 +15,11 @@ pub(super) fn tell(made: &Made, order: Option<&Order>, globals: &Globals) -> any
     if globals.json {
         out::print_json(&made.to_json(order))?;
     } else {
-        out::print(&made.summary(order))?;
+        let path = made.saved.as_ref().map(|saved| saved.path.display().to_string());
+        out::print(&made.summary(order, ("file", path.unwrap_or_default())))?;
     }
     if made.saved.is_none() {
-        out::remark(format_args!("error: the video failed: {}", out::clean(&made.video.failure())));
+        out::remark(format_args!("filmgate: the video failed: {}", out::clean(&made.video.failure())));
         return Ok(ExitCode::FAILURE);
     }
     match made.verdict(order) {
@@ -62,8 +63,8 @@ impl Made {
         json
     }
 
-    /// For people.
-    pub(in crate::cli) fn summary(&self, order: Option<&Order>) -> String {
+    /// For people; `last` is a line of the caller's.
+    pub(in crate::cli) fn summary(&self, order: Option<&Order>, last: (&str, String)) -> String {
         let report = &self.video.report;
         let asked = report.asked.map(|shape| shape.to_string()).or_else(|| order.map(Order::words));
         out::fields(&[
@@ -75,7 +76,7 @@ impl Made {
             ("why", report.reason.clone().unwrap_or_default()),
             ("attempts", report.attempts()),
             ("verdict", self.judgement(order)),
-            ("file", self.saved.as_ref().map(|saved| saved.path.display().to_string()).unwrap_or_default()),
+            last,
         ])
     }
 

@@ -73,7 +73,7 @@ fn foresee(outcome: &mut Outcome, url: &Url) {
     outcome.refused.retain(|refusal| !refusal.reason.contains("--upstream URL"));
     let taken = before - outcome.refused.len();
     if taken > 0 {
-        out::remark(format_args!("{taken} of them because {url} would be their upstream."));
+        out::remark(format_args!("{taken} tokens count as taken because {url} would be their upstream."));
         outcome.would_add_or_find = outcome.would_add_or_find.map(|count| count + taken);
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::{Globals, client, out};
 #[command(after_help = "\
 Examples:
   filmgate upstream check xai
-  filmgate upstream check xai --spend        (makes a 480p video of one second, which costs a few cents)
+  filmgate upstream check xai --spend        (makes a video; it costs a few cents)
 
 Exits with 1 when there is no token, or one is not taken.")]
 pub(in crate::cli) struct Args {

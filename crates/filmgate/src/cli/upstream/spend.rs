@@ -1,6 +1,7 @@
 //! `filmgate upstream check --spend`: makes the cheapest video, through the gateway itself, and says what it
 //! cost. A client key is made for it and revoked after it.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -24,10 +25,7 @@ pub(super) async fn run(args: &Args, globals: &Globals) -> anyhow::Result<ExitCo
     };
     let client = AdminClient::remote(&server)?;
     let order = cheapest(args.model.clone())?;
-    if let Err(reason) = goes_there(&client, &order, &args.upstream).await? {
-        out::remark(reason);
-        return Ok(ExitCode::FAILURE);
-    }
+    expect_there(&client, &order, &args.upstream).await?;
     let name = json!({ "name": "upstream check" }).to_string();
     let created = client.send(Method::POST, &["keys"], &[], name).await?;
     let Created { id, key } = serde_json::from_value(created)?;
@@ -60,34 +58,23 @@ fn cheapest(model: Option<String>) -> anyhow::Result<Order> {
     })
 }
 
-/// Whether the video would go to this upstream now; if not, why.
-async fn goes_there(
-    client: &AdminClient,
-    order: &Order,
-    upstream: &str,
-) -> anyhow::Result<Result<(), String>> {
+/// Refuses when the video would not go to this upstream now.
+async fn expect_there(client: &AdminClient, order: &Order, upstream: &str) -> anyhow::Result<()> {
     let Pools { pools } = serde_json::from_value(client.get(&["pools"], &[]).await?)?;
     if !pools.iter().any(|pool| pool.upstream == upstream) {
-        let mut known: Vec<&str> = pools.iter().map(|pool| &*pool.upstream).collect();
-        known.dedup();
-        return Ok(Err(format!(
-            "error: no pool in use belongs to {upstream:?}; there is {}",
-            known.join(", ")
-        )));
+        let known: BTreeSet<&str> = pools.iter().map(|pool| &*pool.upstream).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        bail!("no pool in use belongs to {upstream:?}; there is {}", known.join(", "));
     }
     let mut query = vec![("resolution", "480p"), ("seconds", "1")];
     query.extend(order.model.as_deref().map(|model| ("model", model)));
     let answer: Answer = Deserialize::deserialize(client.get(&["route"], &query).await?)?;
-    let chosen = answer.decision.chosen.as_ref().map(|chosen| &chosen.pool);
-    let its_upstream =
-        chosen.and_then(|name| pools.iter().find(|pool| pool.name == *name)).map(|pool| &pool.upstream);
-    if its_upstream.is_some_and(|name| name == upstream) {
-        return Ok(Ok(()));
+    let chosen = answer.decision.chosen.as_ref().map(|chosen| &*chosen.pool);
+    if pools.iter().any(|pool| Some(&*pool.name) == chosen && pool.upstream == upstream) {
+        return Ok(());
     }
     let explanation = out::clean(&answer.render(time::now()));
-    Ok(Err(format!(
-        "error: such a video would not go to {upstream} now, so nothing was made\n\n{explanation}"
-    )))
+    bail!("such a video would not go to {upstream} now, so nothing was made\n\n{explanation}")
 }
 
 async fn make_it(server: &Server, key: String, order: &Order) -> anyhow::Result<Made> {
@@ -114,16 +101,18 @@ async fn tell(
             [] => "not told by the upstream".to_owned(),
             ticks => dollars(ticks.iter().sum()),
         };
-        out::print(&format!("{}{}", made.summary(Some(order)), out::fields(&[("cost     ", cost)])))?;
+        out::print(&made.summary(Some(order), ("cost", cost)))?;
     }
     if let Err(why) = made.outcome() {
-        out::remark(format_args!("error: the video failed: {}", out::clean(&why)));
+        out::remark(format_args!("filmgate: the video failed: {}", out::clean(&why)));
         return Ok(ExitCode::FAILURE);
     }
     // Between the question and the video, tokens may have come and gone.
     if let Some(other) = job.attempts.last().map(|attempt| &attempt.upstream).filter(|name| *name != upstream)
     {
-        out::remark(format_args!("error: the video went to {other} in the end; {upstream} was not checked"));
+        out::remark(format_args!(
+            "filmgate: the video went to {other} in the end; {upstream} was not checked"
+        ));
         return Ok(ExitCode::FAILURE);
     }
     let downgraded = made.verdict(Some(order)) == Some(Verdict::Downgraded);
