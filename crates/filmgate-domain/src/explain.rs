@@ -118,3 +118,78 @@ fn unable(pool: &Pool, Shape { resolution, seconds, .. }: Shape) -> PassedOver {
     let reason = Reason::CannotDeliver { resolution, seconds };
     PassedOver { pool: pool.name.clone(), classes: vec![TokenClass { tokens: 0, reason }] }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::{AspectRatio, Catalog, Resolution, RoutingSettings, Seconds, Secret, TokenId, TokenInfo};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn manager(tokens: &[TokenInfo]) -> TokenManager {
+        let mut manager = TokenManager::new(Catalog::founding(), RoutingSettings::default());
+        tokens.iter().for_each(|token| manager.add(token.clone(), NOW));
+        manager
+    }
+
+    /// A token that spent some units an hour ago.
+    fn token(id: i64, pool: &str, units: u32) -> TokenInfo {
+        let info = TokenInfo::new(TokenId(id), pool, Secret::new("secret"), NOW);
+        TokenInfo { opening: Some((NOW - HOUR, units)), ..info }
+    }
+
+    fn plain() -> Shape {
+        let (resolution, seconds) = (Resolution::P480, Seconds::DEFAULT);
+        Shape { resolution, seconds, aspect_ratio: AspectRatio::R16x9 }
+    }
+
+    fn explained(manager: &mut TokenManager) -> Decision {
+        manager.explain("grok-video", plain(), NOW).unwrap()
+    }
+
+    #[test]
+    fn of_several_obstacles_the_one_that_lasts_longest_is_told() {
+        let mut manager = manager(&[token(1, "ssoBasic", 80)]);
+        manager.cool_until(TokenId(1), NOW + HOUR, NOW);
+        let out_of_quota = explained(&mut manager);
+        assert_eq!(out_of_quota.expected(), Some(NOW + HOUR * 19), "{out_of_quota}");
+        manager.cool_until(TokenId(1), NOW + HOUR * 30, NOW);
+        let cooling = explained(&mut manager);
+        assert_eq!(cooling.expected(), Some(NOW + HOUR * 30), "{cooling}");
+        manager.disable(TokenId(1), NOW);
+        assert_eq!(explained(&mut manager).expected(), None, "nobody knows when an operator enables it");
+    }
+
+    #[test]
+    fn an_upgrade_waits_until_the_reserve_is_full_and_a_token_is_free() {
+        let mut manager = manager(&[token(1, "ssoSuper", 120)]);
+        let kept = explained(&mut manager);
+        assert_eq!(kept.expected(), Some(NOW + HOUR), "120 units come back two hours after they were spent");
+        manager.cool_until(TokenId(1), NOW + HOUR * 5, NOW);
+        let cooling = explained(&mut manager);
+        assert_eq!(cooling.expected(), Some(NOW + HOUR * 5), "{cooling}");
+        assert!(cooling.why().contains("20 of 140 units left, kept for"), "{cooling}");
+    }
+
+    #[test]
+    fn a_busy_token_is_not_hidden_by_one_that_is_merely_late() {
+        let mut manager = manager(&[token(1, "ssoBasic", 0)]);
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut reserve = || manager.reserve("grok-video", plain(), NOW, &mut rng).map(|g| g.reservation);
+        let open: Vec<_> = (0..20).map(|_| reserve().unwrap()).collect();
+        manager.add(token(2, "ssoBasic", 80), NOW);
+
+        let both = explained(&mut manager);
+        assert!(both.busy() && both.expected() == Some(NOW + HOUR * 19), "{both}");
+        open.into_iter().for_each(|reservation| manager.release(reservation, NOW));
+        manager.remove(TokenId(1), NOW);
+        let late = explained(&mut manager);
+        assert!(!late.busy(), "{late}");
+    }
+}

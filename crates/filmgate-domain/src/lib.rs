@@ -35,6 +35,7 @@ mod routing;
 mod spec;
 mod step;
 mod token;
+mod upkeep;
 
 pub use catalog::{Catalog, CatalogError, Model};
 pub use clock::{Clock, Timestamp};

@@ -13,8 +13,8 @@ use crate::entry::Entry;
 use crate::ranking::Ranking;
 use crate::routing::Question;
 use crate::{
-    Blame, Candidate, Catalog, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape,
-    Timestamp, TokenId, TokenInfo, TokenStatus,
+    Candidate, Catalog, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape, Timestamp,
+    TokenId, TokenInfo,
 };
 
 /// All tokens, ready to be chosen from.
@@ -22,8 +22,8 @@ use crate::{
 pub struct TokenManager {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) routing: RoutingSettings,
-    fail_threshold: u32,
-    first_pause: Duration,
+    pub(crate) fail_threshold: u32,
+    pub(crate) first_pause: Duration,
     pub(crate) entries: Vec<Entry>,
     by_id: FxHashMap<TokenId, u32>,
     /// Places in `entries` that removed tokens left empty.
@@ -389,88 +389,6 @@ impl TokenManager {
         present.map(|e| (&e.info, e.spent(), e.reserved, e.in_flight()))
     }
 
-    /// The upstream took a submission with this token: whatever it was blamed for is over.
-    ///
-    /// What an operator disabled stays disabled.
-    pub fn record_use(&mut self, token: TokenId, now: Timestamp) {
-        self.change(token, now, |info| {
-            info.use_count += 1;
-            info.last_used_at = Some(now);
-            info.last_sync_at = Some(now);
-            info.failures_in_a_row = 0;
-        });
-    }
-
-    /// The upstream refused this token: it pauses, and after too many refusals in a row it expires.
-    pub fn blame(&mut self, token: TokenId, blame: &Blame, now: Timestamp) {
-        let (threshold, first_pause) = (self.fail_threshold, self.first_pause);
-        self.change(token, now, |info| {
-            info.fail_count += 1;
-            info.last_fail_at = Some(now);
-            info.last_sync_at = Some(now);
-            let usable = matches!(info.status, TokenStatus::Active | TokenStatus::Cooling);
-            match blame {
-                Blame::Unauthorized { reason } => {
-                    info.last_fail_reason = Some(reason.clone());
-                    info.failures_in_a_row += 1;
-                    let doublings = (info.failures_in_a_row - 1).min(16);
-                    if usable && info.failures_in_a_row >= threshold {
-                        info.status = TokenStatus::Expired;
-                        info.cooling_until = None;
-                    } else if usable {
-                        cool(info, now + first_pause * 2u32.pow(doublings));
-                    }
-                }
-                Blame::RateLimited { until, reason } => {
-                    info.last_fail_reason = Some(reason.clone());
-                    if usable {
-                        cool(info, until.unwrap_or(now + first_pause));
-                    }
-                }
-            }
-        });
-    }
-
-    /// Pauses a token until a time; it comes back by itself.
-    pub fn cool_until(&mut self, token: TokenId, until: Timestamp, now: Timestamp) {
-        self.change(token, now, |info| {
-            if matches!(info.status, TokenStatus::Active | TokenStatus::Cooling) {
-                info.status = TokenStatus::Cooling;
-                info.cooling_until = Some(until);
-            }
-        });
-    }
-
-    /// Switches a token off; its jobs in flight go on with it. False when it is not known.
-    pub fn disable(&mut self, token: TokenId, now: Timestamp) -> bool {
-        self.change(token, now, |info| {
-            info.status = TokenStatus::Disabled;
-            info.cooling_until = None;
-        })
-    }
-
-    /// Switches a disabled token on again; others stay as they are. False when it is not known.
-    pub fn enable(&mut self, token: TokenId, now: Timestamp) -> bool {
-        self.change(token, now, |info| {
-            if info.status == TokenStatus::Disabled {
-                info.status = TokenStatus::Active;
-            }
-        })
-    }
-
-    /// Forgets what a token was blamed for: a cooling or expired one is active again. A disabled one stays
-    /// disabled. False when it is not known.
-    pub fn reset(&mut self, token: TokenId, now: Timestamp) -> bool {
-        self.change(token, now, |info| {
-            info.failures_in_a_row = 0;
-            info.last_fail_reason = None;
-            info.cooling_until = None;
-            if info.status != TokenStatus::Disabled {
-                info.status = TokenStatus::Active;
-            }
-        })
-    }
-
     /// Takes a token out. It is never chosen again; while jobs use it, [`TokenManager::get`] still finds it,
     /// then it is forgotten, with its books. False when it is not known.
     pub fn remove(&mut self, token: TokenId, now: Timestamp) -> bool {
@@ -518,7 +436,12 @@ impl TokenManager {
         }
     }
 
-    fn change(&mut self, token: TokenId, now: Timestamp, edit: impl FnOnce(&mut TokenInfo)) -> bool {
+    pub(crate) fn change(
+        &mut self,
+        token: TokenId,
+        now: Timestamp,
+        edit: impl FnOnce(&mut TokenInfo),
+    ) -> bool {
         let Some(&index) = self.by_id.get(&token) else { return false };
         edit(&mut self.entries[index as usize].info);
         self.refresh(index, now);
@@ -591,10 +514,4 @@ impl TokenManager {
         entry.pool = None;
         self.vacant.push(index);
     }
-}
-
-/// A longer pause is never cut short by a shorter one.
-fn cool(info: &mut TokenInfo, until: Timestamp) {
-    info.status = TokenStatus::Cooling;
-    info.cooling_until = Some(info.cooling_until.map_or(until, |current| current.max(until)));
 }

@@ -123,13 +123,14 @@ impl<'a> Question<'a> {
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let Self { asked, smart, .. } = *self;
         let pools = self.pools.iter().copied();
-        let plain = pools.clone().filter(move |_| !smart).map(move |pool| {
-            let route = if self.delivers(pool) { Route::Primary } else { Route::Fallback };
-            Candidate { pool, route, sent: asked }
-        });
-        let sufficient = pools.clone().filter(move |pool| smart && self.delivers(*pool)).enumerate();
+        let sufficient = pools.clone().filter(move |pool| !smart || self.delivers(*pool)).enumerate();
         let sufficient = sufficient.map(move |(nth, pool)| {
-            let route = if nth == 0 { Route::Primary } else { Route::Upgrade };
+            let route = match nth {
+                _ if !smart && !self.delivers(pool) => Route::Fallback,
+                _ if !smart => Route::Primary,
+                0 => Route::Primary,
+                _ => Route::Upgrade,
+            };
             Candidate { pool, route, sent: asked }
         });
         let insufficient = pools.rev().take_while(move |_| smart && self.deliverable());
@@ -138,7 +139,7 @@ impl<'a> Question<'a> {
             let sent = self.catalog.pools()[pool].nearest(&self.model.name, &asked)?;
             Some(Candidate { pool, route: Route::Fallback, sent })
         });
-        plain.chain(sufficient).chain(insufficient)
+        sufficient.chain(insufficient)
     }
 
     /// Whether some pool of the model delivers this form. Without smart routing nobody asks.

@@ -9,6 +9,7 @@ use filmgate_domain::{
 use filmgate_store::StoreError;
 
 use crate::cell::Cell;
+use crate::settle::token_id;
 use crate::{Desk, Engine, Recent};
 
 /// A video that somebody asks for.
@@ -64,7 +65,8 @@ impl Engine {
         if request.is_retry
             && let Some(job) = self.joinable(&request).await?
         {
-            tracing::info!(job = %job.id, "joined by an identical retry");
+            let token_id = token_id(&job);
+            tracing::info!(job = %job.id, token_id, "joined by an identical retry");
             return Ok(Admission { job, joined: true });
         }
         let now = self.now();
@@ -159,7 +161,8 @@ impl Engine {
         if let Err(error) = self.inner.store.admit(&job).await {
             let now = self.now();
             self.desk().manager.release(grant.reservation, now);
-            tracing::error!(job = %job.id, %error, "the job could not be written and is not admitted");
+            let token_id = token_id(&job);
+            tracing::error!(job = %job.id, token_id, %error, "the job could not be written and is not admitted");
             return Err(error.into());
         }
         let job = Arc::new(job);

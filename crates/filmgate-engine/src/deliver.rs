@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::Engine;
 use crate::cell::Cell;
+use crate::settle::token_id;
 use crate::submit::missing;
 
 /// The directory, in the media directory, of files that are still coming in.
@@ -58,7 +59,9 @@ impl Engine {
         let event = match fetched {
             Ok(delivered) => Event::Fetched(delivered),
             Err(NotKept { failure, again }) => {
-                tracing::warn!(job = %cell.job().id, code = %failure.code, again, "not delivered: {}", failure.message);
+                let job = cell.job();
+                let token_id = token_id(&job);
+                tracing::warn!(job = %job.id, token_id, code = %failure.code, again, "not delivered: {}", failure.message);
                 Event::FetchFailed { failure, again }
             }
         };

@@ -6,6 +6,7 @@ use filmgate_domain::{Event, Failure, JobState, Polled};
 
 use crate::Engine;
 use crate::cell::Cell;
+use crate::settle::token_id;
 use crate::submit::missing;
 
 impl Engine {
@@ -20,7 +21,8 @@ impl Engine {
         let event = match answer {
             Ok(polled) if !(late && matches!(polled, Polled::Pending { .. })) => Event::Polled(polled),
             Err(failure) if !late => {
-                tracing::warn!(job = %job.id, "could not be asked about, asking again: {failure}");
+                let token_id = token_id(&job);
+                tracing::warn!(job = %job.id, token_id, "could not be asked about, asking again: {failure}");
                 Event::PollFailed(failure)
             }
             _ => Event::DeadlinePassed,

@@ -80,11 +80,13 @@ impl Engine {
             match written.await {
                 Ok(()) => return true,
                 Err(error) if self.inner.stopping.is_cancelled() => {
-                    tracing::error!(job = %job.id, %error, "not written before the stop; the next start finds the job where it was");
+                    let token_id = token_id(job);
+                    tracing::error!(job = %job.id, token_id, %error, "not written before the stop; the next start finds the job where it was");
                     return false;
                 }
                 Err(error) => {
-                    tracing::error!(job = %job.id, %error, "the job cannot be written; trying again");
+                    let token_id = token_id(job);
+                    tracing::error!(job = %job.id, token_id, %error, "the job cannot be written; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
@@ -164,13 +166,18 @@ impl Engine {
     }
 }
 
+/// The current attempt's token, for log lines; empty before there is one.
+pub(crate) fn token_id(job: &Job) -> String {
+    job.attempt().map(|attempt| attempt.token.to_string()).unwrap_or_default()
+}
+
 /// Says in the log how a job goes on.
 fn tell(before: &Job, job: &Job) {
     if before.state == job.state {
         return;
     }
     let attempt = job.attempt();
-    let token_id = attempt.map(|a| a.token.to_string()).unwrap_or_default();
+    let token_id = token_id(job);
     let pool = attempt.map(|a| &*a.pool).unwrap_or_default();
     match (job.state, &job.failure, &job.delivered) {
         (JobState::Completed, _, Some(delivered)) => {

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -40,22 +41,44 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     }
 }
 
+/// The largest body of a route, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
+/// How much of a body that is too large is read all the same: a client that is still writing when the
+/// connection ends never sees why.
+const READ_ON: usize = 16 * 1024 * 1024;
+
 /// The whole body.
 pub(crate) struct Body(pub(crate) Bytes);
 
 impl FromRequest<App> for Body {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, _: &App) -> Result<Self, Response> {
         let dialect = Dialect::of_path(request.uri().path());
-        Bytes::from_request(request, app).await.map(Self).map_err(|rejection| {
-            let status = rejection.status();
-            let refusal = if status == StatusCode::PAYLOAD_TOO_LARGE {
-                Refusal::new(status, "body_too_large", "the request body is too large")
-            } else {
-                Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", "the request body did not arrive whole")
-            };
-            refusal.into_response(dialect)
-        })
+        let limit = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
+        read(request.into_body(), limit).await.map(Self).map_err(|refusal| refusal.into_response(dialect))
     }
+}
+
+async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Refusal> {
+    let mut chunks = body.into_data_stream();
+    let (mut whole, mut length) = (BytesMut::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", "the request body did not arrive whole")
+        })?;
+        length += chunk.len();
+        if length <= limit {
+            whole.extend_from_slice(&chunk);
+        } else if length > limit.saturating_add(READ_ON) {
+            break;
+        }
+    }
+    if length > limit {
+        let message = format!("the request body is larger than {limit} bytes");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
+    }
+    Ok(whole.freeze())
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use bytes::Bytes;
 use filmgate_domain::{Seconds, SpecError};
 use http::{HeaderMap, StatusCode, header};
@@ -34,9 +34,9 @@ impl Fields {
     /// # Errors
     /// 400 when the body is no JSON object; 415 for other types.
     pub(crate) fn from_json_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
-        match &*essence(headers) {
-            "" | "application/json" => Self::from_json(body),
-            other => Err(wrong_type("application/json", other)),
+        match essence(headers).as_deref() {
+            None | Some("application/json") => Self::from_json(body),
+            Some(other) => Err(wrong_type("application/json", other)),
         }
     }
 
@@ -45,17 +45,21 @@ impl Fields {
     /// # Errors
     /// 400 when the body is neither; 415 for other types.
     pub(crate) async fn from_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        match &*essence(headers) {
-            "" | "application/json" => Self::from_json(body),
-            "multipart/form-data" => Self::from_form(content_type(headers), body).await,
-            other => Err(wrong_type("application/json or multipart/form-data", other)),
+        match essence(headers).as_deref() {
+            None | Some("application/json") => Self::from_json(body),
+            Some("multipart/form-data") => Self::from_form(headers, body).await,
+            Some(other) => Err(wrong_type("application/json or multipart/form-data", other)),
         }
     }
 
-    async fn from_form(content_type: &str, body: &Bytes) -> Result<Self, Refusal> {
+    async fn from_form(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
         let broken = |error: &dyn std::fmt::Display| malformed(format!("the form cannot be read: {error}"));
-        let request = Request::builder().header(header::CONTENT_TYPE, content_type);
-        let request = request.body(body.clone().into()).map_err(|e| broken(&e))?;
+        let mut request = Request::new(body.clone().into());
+        request
+            .headers_mut()
+            .extend(headers.get(header::CONTENT_TYPE).cloned().map(|v| (header::CONTENT_TYPE, v)));
+        // Its size was looked at before.
+        DefaultBodyLimit::disable().apply(&mut request);
         let mut form = Multipart::from_request(request, &()).await.map_err(|e| broken(&e.body_text()))?;
         let mut map = Map::new();
         while let Some(field) = form.next_field().await.map_err(|e| broken(&e.body_text()))? {
@@ -185,15 +189,12 @@ impl Fields {
     }
 }
 
-fn content_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE);
-    // What is no text is no type that is known.
-    value.map_or("", |value| value.to_str().unwrap_or("unreadable"))
-}
-
 /// The content type without its parameters.
-fn essence(headers: &HeaderMap) -> String {
-    content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?;
+    // What is no text is no type that is known.
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    Some(essence.trim().to_ascii_lowercase())
 }
 
 fn wrong_type(expected: &str, found: &str) -> Refusal {

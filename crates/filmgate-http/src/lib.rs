@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use filmgate_domain::{Job, JobId};
 use filmgate_engine::Engine;
 use filmgate_store::StoreError;
@@ -35,6 +35,7 @@ pub use serve::{Limits, serve};
 
 use auth::{Caller, Keys};
 use dialect::{Dialect, spelling};
+use extract::BodyLimit;
 use links::Links;
 use probes::Requests;
 use refusal::Refusal;
@@ -166,7 +167,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), probes::count))
-        .layer(DefaultBodyLimit::max(max_body))
+        .layer(Extension(BodyLimit(max_body)))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))

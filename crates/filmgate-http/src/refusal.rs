@@ -58,7 +58,10 @@ impl Refusal {
     /// A request that was not admitted. `params` are the dialect's names of resolution and length.
     pub(crate) fn not_admitted(error: &AdmitError, now: Timestamp, params: (&str, &str)) -> Self {
         match error {
-            AdmitError::NoToken(NoToken::UnknownModel { .. }) => {
+            AdmitError::NoToken(NoToken::UnknownModel { model, known }) => {
+                // The client chose the name, and may have chosen a megabyte of it.
+                let model: String = model.chars().take(100).collect();
+                let error = NoToken::UnknownModel { model: model.into(), known: known.clone() };
                 Self::new(StatusCode::NOT_FOUND, "model_not_found", error.to_string()).about("model")
             }
             AdmitError::NoToken(NoToken::Undeliverable(why)) => {

@@ -82,7 +82,7 @@ pub enum StoreError {
     /// There is no such row.
     #[error("there is no {what} {id}")]
     Missing {
-        /// What was looked for: `job`, `token`, `caller` or `key`.
+        /// What was looked for: `job`, `completed job`, `token` or `caller`.
         what: &'static str,
         /// Its name.
         id: String,

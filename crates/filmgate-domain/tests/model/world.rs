@@ -104,7 +104,7 @@ pub(crate) fn new_token() -> impl Strategy<Value = NewToken> {
 
 pub(crate) fn asked() -> impl Strategy<Value = Shape> {
     let seconds = select(&[1, 3, 6, 7, 10, 15][..]);
-    (select(&Resolution::ALL[..]), seconds).prop_map(|(resolution, length)| {
+    (resolution(), seconds).prop_map(|(resolution, length)| {
         let seconds = Seconds::new(length).expect("a length");
         Shape { resolution, seconds, aspect_ratio: AspectRatio::R16x9 }
     })
@@ -138,12 +138,16 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![3 => often, 1 => seldom]
 }
 
+fn resolution() -> impl Strategy<Value = Resolution> {
+    prop_oneof![4 => Just(Resolution::P480), 3 => Just(Resolution::P720), 1 => Just(Resolution::P1080)]
+}
+
 fn model() -> impl Strategy<Value = &'static str> {
     prop_oneof![8 => Just("video"), 2 => Just("film"), 4 => Just("other"), 1 => Just("nothing")]
 }
 
 fn pool() -> impl Strategy<Value = Pool> {
-    let ability = (select(&Resolution::ALL[..2]), select(&[6, 10, 15][..]), any::<bool>());
+    let ability = (resolution(), select(&[6, 10, 15][..]), any::<bool>());
     let ability = ability.prop_map(|(resolution, longest, any_model)| Capability {
         resolution,
         max_seconds: Seconds::new(longest).expect("a length"),
@@ -168,7 +172,7 @@ fn pool() -> impl Strategy<Value = Pool> {
 fn cost() -> impl Strategy<Value = Cost> {
     let longest = option::weighted(0.3, select(&[6, 10][..]));
     let by_second = prop_oneof![4 => Just(0u32), 1 => Just(1)];
-    (option::weighted(0.3, select(&Resolution::ALL[..2])), longest, 0..=5u32, by_second).prop_map(
+    (option::weighted(0.3, resolution()), longest, 0..=5u32, by_second).prop_map(
         |(resolution, longest, units, units_per_second)| Cost {
             resolution,
             max_seconds: longest.map(|s| Seconds::new(s).expect("a length")),
@@ -180,7 +184,7 @@ fn cost() -> impl Strategy<Value = Cost> {
 
 fn switches() -> impl Strategy<Value = RoutingSettings> {
     let reserve = select(&[0.0, 0.2, 0.5, 1.0][..]);
-    (prop::bool::weighted(0.85), any::<bool>(), prop::bool::weighted(0.75), reserve).prop_map(
+    (prop::bool::weighted(0.85), prop::bool::weighted(0.7), prop::bool::weighted(0.75), reserve).prop_map(
         |(smart, fallback, upgrade, upgrade_reserve)| RoutingSettings {
             smart_token_routing: smart,
             allow_fallback_to_basic: fallback,

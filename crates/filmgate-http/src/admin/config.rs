@@ -72,9 +72,31 @@ pub(crate) async fn change(State(app): State<App>, _: Operator, Body(body): Body
         _ => return Err(Refusal::invalid("set", "`set` must be an object of keys and values").into()),
     };
     fields.finish(&[])?;
-    // JSON scalars, arrays and strings are written the same in TOML.
-    let values: Vec<(String, String)> =
-        set.into_iter().map(|(key, value)| (key, value.to_string())).collect();
+    let values: Vec<(String, String)> = set.into_iter().map(|(key, value)| (key, toml(&value))).collect();
     app.configuration.change(&values).await?;
     Ok(Json(json!({ "changed": values.len() })))
+}
+
+/// A JSON value as TOML writes it. Scalars and strings are the same there; null is nothing that TOML knows.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(list) => format!("[{}]", list.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let field = |(key, value): (&String, &Value)| format!("{} = {}", json!(key), toml(value));
+            format!("{{ {} }}", map.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_values_become_toml() {
+        let value = json!([{ "resolution": "720p", "max_seconds": 15 }, {}, true, 0.5, "a\"b\n"]);
+        let expected = r#"[{ "resolution" = "720p", "max_seconds" = 15 }, {  }, true, 0.5, "a\"b\n"]"#;
+        assert_eq!(toml(&value), expected);
+    }
 }

@@ -7,10 +7,9 @@ mod keys;
 mod pools;
 mod tokens;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use filmgate_engine::OperatorError;
 use http::StatusCode;
 
@@ -18,13 +17,14 @@ pub use config::{ConfigProblem, Configuration};
 
 use crate::App;
 use crate::dialect::Dialect;
+use crate::extract::BodyLimit;
 use crate::refusal::Refusal;
 
 /// A hundred thousand tokens of a kilobyte each.
 const IMPORT_LIMIT: usize = 128 * 1024 * 1024;
 
 pub(crate) fn router() -> Router<App> {
-    let import = post(tokens::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT));
+    let import = post(tokens::import).layer(Extension(BodyLimit(IMPORT_LIMIT)));
     Router::new()
         .route("/tokens", get(tokens::list))
         .route("/tokens/import", import)

@@ -44,6 +44,7 @@ pub(crate) fn parse(mut fields: Fields, default_model: &str) -> Result<VideoSpec
     let size = fields.text("size")?;
     let (aspect_ratio, resolution) = match &size {
         Some(size) => of_size(size).ok_or_else(|| {
+            let size: String = size.chars().take(40).collect();
             let message = format!("{size:?} is not a size on offer; use one such as 1280x720 or 720x1280");
             Refusal::invalid("size", message)
         })?,

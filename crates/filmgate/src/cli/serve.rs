@@ -55,7 +55,9 @@ fn greet(running: &Running) {
         eprintln!();
         eprintln!("Make a video from another terminal:");
         eprintln!("  FILMGATE_BASE_URL={}/v1 FILMGATE_API_KEY={key} \\", running.local_url());
-        eprintln!("    filmgate generate \"a red fox in the snow\" --resolution 720p --seconds 10 -o fox.mp4");
+        eprintln!(
+            "    filmgate generate \"a red fox in the snow\" --resolution 720p --seconds 10 -o fox.mp4"
+        );
     }
 }
 

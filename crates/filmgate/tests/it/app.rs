@@ -12,6 +12,7 @@ use filmgate_simulator::{Render, SimToken, Simulator, SimulatorConfig, demo_toke
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 /// The admin key of every gateway under test.
 pub(crate) const ADMIN_KEY: &str = "fga-admin-key-of-the-tests-0123456789";
@@ -51,6 +52,8 @@ impl Setup {
 /// A gateway and its provider. Dropping it kills the gateway.
 pub(crate) struct TestApp {
     gateway: Option<Child>,
+    /// What the simulator runs on: its own thread, so that a test which waits for a process does not halt it.
+    provider: Option<Runtime>,
     pub(crate) simulator: Simulator,
     pub(crate) sim_tokens: [Vec<SimToken>; 2],
     /// What the gateway calls the simulator's tokens, by their names there.
@@ -87,7 +90,10 @@ impl TestApp {
             ..SimulatorConfig::default()
         };
         (setup.simulator)(&mut config);
-        let simulator = Simulator::start(config, ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let provider =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let simulator = provider.spawn(Simulator::start(config, ([127, 0, 0, 1], 0).into())).await;
+        let simulator = simulator.unwrap().unwrap();
         let mut set = vec![
             "server.listen=\"127.0.0.1:0\"".to_owned(),
             "upstreams.xai.poll_every=\"50ms\"".to_owned(),
@@ -97,6 +103,7 @@ impl TestApp {
         set.extend(setup.set);
         let mut app = TestApp {
             gateway: None,
+            provider: Some(provider),
             simulator,
             sim_tokens,
             token_ids: HashMap::new(),
@@ -216,7 +223,13 @@ impl TestApp {
         self.request_as(&self.client_key, method, path, body).await
     }
 
-    pub(crate) async fn request_as(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn request_as(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Response {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(key);
         if let Some(body) = body {
             request = request.json(&body);
@@ -359,6 +372,8 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.kill();
+        // Not dropped: that would wait, which a task of another runtime must not.
+        self.provider.take().into_iter().for_each(Runtime::shutdown_background);
         if std::thread::panicking() {
             eprintln!("---- the gateway's log ----\n{}", self.logs());
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::app::TestApp;
 
 /// Every job, newest first.
-pub async fn jobs(app: &TestApp) -> Vec<Value> {
+pub(crate) async fn jobs(app: &TestApp) -> Vec<Value> {
     let page = app.admin(Method::GET, "/jobs?limit=1000", None).await;
     assert_eq!(page["has_more"], false);
     page["jobs"].as_array().unwrap().clone()
@@ -17,7 +17,7 @@ pub async fn jobs(app: &TestApp) -> Vec<Value> {
 /// Compares what the gateway says of its tokens with the attempts of all jobs, which are the only record:
 /// spent is what charged attempts cost, reserved and in flight what open ones hold (and, in flight, what is
 /// held because the upstream may still be at work). Only for tests that are shorter than any quota window.
-pub async fn balance(app: &TestApp) {
+pub(crate) async fn balance(app: &TestApp) {
     #[derive(Debug, Default, PartialEq)]
     struct Account {
         spent: u64,
@@ -51,7 +51,7 @@ pub async fn balance(app: &TestApp) {
 }
 
 /// How often each prompt was made by the simulator.
-pub fn generations(app: &TestApp) -> BTreeMap<String, usize> {
+pub(crate) fn generations(app: &TestApp) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for generation in app.simulator.generations() {
         *counts.entry(generation.prompt).or_default() += 1;
@@ -60,7 +60,7 @@ pub fn generations(app: &TestApp) -> BTreeMap<String, usize> {
 }
 
 /// The database file, once the gateway is stopped: nothing in it is damaged or refers to what is not there.
-pub fn is_sound(app: &TestApp) {
+pub(crate) fn is_sound(app: &TestApp) {
     let db = rusqlite::Connection::open(app.data_dir().join("filmgate.db")).unwrap();
     let verdict: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::app::{Setup, TestApp};
 
 /// A door. Whoever comes through it reaches the simulator.
-pub struct Gate {
+pub(crate) struct Gate {
     addr: SocketAddr,
     inner: Arc<Inner>,
 }
@@ -25,7 +25,7 @@ struct Inner {
 
 impl Gate {
     /// A gateway whose upstream names files behind a door. The door is open.
-    pub async fn before(setup: Setup) -> (Gate, TestApp) {
+    pub(crate) async fn before(setup: Setup) -> (Gate, TestApp) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let open = watch::Sender::new(true);
@@ -44,16 +44,16 @@ impl Gate {
     }
 
     /// Whoever comes now waits, and whoever is inside is put out.
-    pub fn shut(&self) {
+    pub(crate) fn shut(&self) {
         self.inner.open.send_replace(false);
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.inner.open.send_replace(true);
     }
 
     /// The next so many visitors get half an answer.
-    pub fn slam(&self, times: usize) {
+    pub(crate) fn slam(&self, times: usize) {
         self.inner.slams.store(times, SeqCst);
     }
 }

@@ -1,18 +1,21 @@
 //! What an operator does while the gateway runs: the admin API and signals, end to end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use filmgate_simulator::SimulatorConfig;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-use crate::app::{ADMIN_KEY, Setup, TestApp, client};
+use crate::app::{ADMIN_KEY, Setup, TestApp};
 use crate::books;
 
 /// A request to the admin API that is refused: its status, code and message.
-async fn refused(app: &TestApp, method: Method, path: &str, body: Option<Value>) -> (u16, String, String) {
+pub(crate) async fn refused(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> (u16, String, String) {
     let response = app.request_as(ADMIN_KEY, method, &format!("/admin/v1{path}"), body).await;
     let status = response.status().as_u16();
     let answer: Value = response.json().await.unwrap();
@@ -25,100 +28,9 @@ async fn pool_of(app: &TestApp, resolution: &str) -> String {
     route["decision"]["chosen"]["pool"].as_str().unwrap_or("none").to_owned()
 }
 
-async fn ask(app: &TestApp, prompt: &str, resolution: &str) -> Response {
+pub(crate) async fn ask(app: &TestApp, prompt: &str, resolution: &str) -> Response {
     let body = json!({ "prompt": prompt, "resolution": resolution, "seconds": "6" });
     app.request(Method::POST, "/v1/videos", Some(body)).await
-}
-
-// ---- configuration ----
-
-#[tokio::test]
-async fn a_reload_by_signal_takes_a_changed_switch_into_use() {
-    let app = Setup { tokens: [1, 0], ..Setup::default() }.start().await;
-    assert_eq!(ask(&app, "one", "720p").await.status(), StatusCode::OK);
-    let file = app.data_dir().join("filmgate.toml");
-    std::fs::write(&file, "[video]\nallow_fallback_to_basic = false\n").unwrap();
-    app.signal("HUP");
-    app.says("INFO", "configuration taken into use").await;
-    assert_eq!(ask(&app, "two", "720p").await.status(), StatusCode::TOO_MANY_REQUESTS);
-    std::fs::write(&file, "").unwrap();
-    app.admin(Method::POST, "/config/reload", None).await;
-    assert_eq!(ask(&app, "three", "720p").await.status(), StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_bad_file_changes_nothing_and_is_told() {
-    let app = Setup { tokens: [1, 0], ..Setup::default() }.start().await;
-    let before = app.admin(Method::GET, "/config", None).await["config"].clone();
-    let file = app.data_dir().join("filmgate.toml");
-    let text = "[video]\nallow_fallback_to_basik = false\nupgrade_reserve = 2\n";
-    std::fs::write(&file, text).unwrap();
-    let (status, code, message) = refused(&app, Method::POST, "/config/reload", None).await;
-    assert_eq!((status, &*code), (400, "invalid_config"));
-    for part in ["filmgate.toml:2", "allow_fallback_to_basik", "allow_fallback_to_basic", "upgrade_reserve"] {
-        assert!(message.contains(part), "{part} in {message}");
-    }
-    app.says("ERROR", "the new configuration is not used").await;
-    let told = app.messages("ERROR").len();
-    app.signal("HUP");
-    while app.messages("ERROR").len() < told * 2 {
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    assert_eq!(app.admin(Method::GET, "/config", None).await["config"], before);
-    assert_eq!(ask(&app, "one", "720p").await.status(), StatusCode::OK);
-    // The file is as its author left it.
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
-}
-
-#[tokio::test]
-async fn a_change_takes_effect_stays_in_the_file_and_survives_a_restart() {
-    let mut app = Setup { tokens: [1, 0], ..Setup::default() }.start().await;
-    let file = app.data_dir().join("filmgate.toml");
-    std::fs::write(&file, "# Mine.\n[video]\nlog_fallback_warning = true # loud\n").unwrap();
-    app.admin(Method::POST, "/config/reload", None).await;
-    let change = json!({ "set": { "video.allow_fallback_to_basic": false, "media.keep": "3d" } });
-    assert_eq!(app.admin(Method::PATCH, "/config", Some(change)).await["changed"], 2);
-    assert_eq!(ask(&app, "one", "720p").await.status(), StatusCode::TOO_MANY_REQUESTS);
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.starts_with("# Mine.\n[video]\nlog_fallback_warning = true # loud\n"), "{text}");
-
-    for bad in [
-        json!({ "set": { "video.allow_fallback_to_basic": "perhaps" } }),
-        json!({ "set": { "video.no_such_switch": true } }),
-        json!({ "set": { "video.allow_fallback_to_basic": true, "video.upgrade_reserve": 7 } }),
-        json!({ "set": 7 }),
-    ] {
-        let (status, _, message) = refused(&app, Method::PATCH, "/config", Some(bad)).await;
-        assert_eq!(status, 400, "{message}");
-    }
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
-    app.kill();
-    app.launch().await;
-    assert_eq!(ask(&app, "two", "720p").await.status(), StatusCode::TOO_MANY_REQUESTS);
-    let config = app.admin(Method::GET, "/config", None).await;
-    assert!(config["file"].as_str().unwrap().ends_with("filmgate.toml"), "{config}");
-    assert!(config["config"].as_str().unwrap().contains("keep = \"3d\""), "{config}");
-}
-
-#[tokio::test]
-async fn a_reload_leaves_jobs_in_progress_alone() {
-    let app = Setup { tokens: [0, 1], video_seconds: 0.1, ..Setup::default() }.start().await;
-    let video = app.create("[slow] one", "720p", 6).await;
-    let id = video["id"].as_str().unwrap();
-    app.reaches(id, "running").await;
-    // Neither its pool nor its model are there any more.
-    let file = app.data_dir().join("filmgate.toml");
-    let other = "[video]\npools = [\"other\"]\nmodels = [\"other-video\"]\n[models.other-video]\n\
-                 [pools.other]\nupstream = \"xai\"\ndelivers = [{ resolution = \"480p\", max_seconds = 6 }]\n";
-    std::fs::write(&file, other).unwrap();
-    app.admin(Method::POST, "/config/reload", None).await;
-    assert_eq!(app.ended(id).await["state"], "completed");
-    assert_eq!(app.admin(Method::GET, "/pools", None).await["pools"].as_array().unwrap().len(), 1);
-    // Back again, with everything that was spent.
-    std::fs::write(&file, "").unwrap();
-    app.admin(Method::POST, "/config/reload", None).await;
-    books::balance(&app).await;
-    assert_eq!(app.token("super-1").await["quota"], 140 - 4);
 }
 
 // ---- tokens and pools ----
@@ -219,6 +131,25 @@ async fn a_token_removed_with_a_job_in_flight_goes_when_the_job_ends() {
     app.launch().await;
     books::balance(&app).await;
     assert_eq!(app.make("three", "720p", 6).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_token_removed_and_added_again_while_its_job_runs_stays() {
+    let mut app = Setup { tokens: [0, 1], video_seconds: 0.1, ..Setup::default() }.start().await;
+    let video = app.create("[slow] one", "720p", 6).await;
+    let id = video["id"].as_str().unwrap();
+    app.reaches(id, "running").await;
+    app.admin(Method::DELETE, &format!("/tokens/{}", app.token_ids["super-1"]), None).await;
+    let again = json!({ "ssoSuper": [app.sim_tokens[1][0].secret] });
+    let answer = app.admin(Method::POST, "/tokens/import", Some(again)).await;
+    assert_eq!(answer["added"][0]["id"], app.token_ids["super-1"].as_str(), "{answer}");
+    assert_eq!(app.token("super-1").await["in_flight"], 1);
+    assert_eq!(app.ended(id).await["state"], "completed");
+    books::balance(&app).await;
+    app.kill();
+    app.launch().await;
+    books::balance(&app).await;
+    assert_eq!(app.make("two", "720p", 6).await["status"], "completed");
 }
 
 #[tokio::test]
@@ -398,94 +329,6 @@ async fn a_job_can_be_cancelled_in_each_state() {
     }
     assert!(!books::generations(&app).contains_key("[busy] queued"));
     books::balance(&app).await;
-}
-
-// ---- limits ----
-
-/// Asks for many videos at once; returns the ids of those that were accepted.
-async fn burst(app: &TestApp, count: usize) -> Vec<String> {
-    let mut requests = JoinSet::new();
-    for n in 0..count {
-        let body = json!({ "prompt": format!("video {n}"), "resolution": "480p", "seconds": "6" });
-        let request =
-            client().post(format!("{}/v1/videos", app.url)).bearer_auth(&app.client_key).json(&body);
-        requests.spawn(async move {
-            let response = request.send().await.unwrap();
-            let accepted = response.status().is_success();
-            if !accepted {
-                assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-            }
-            let video: Value = response.json().await.unwrap();
-            accepted.then(|| video["id"].as_str().unwrap().to_owned())
-        });
-    }
-    requests.join_all().await.into_iter().flatten().collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn never_more_in_flight_than_a_token_may_have() {
-    let one = |config: &mut SimulatorConfig| config.tiers[0].max_in_flight = Some(1);
-    let setup = Setup { tokens: [3, 0], video_seconds: 0.1, simulator: one, ..Setup::default() };
-    let app = setup.set("pools.ssoBasic.max_in_flight=1").start().await;
-    let mut accepted = Vec::new();
-    for _ in 0..4 {
-        accepted.extend(burst(&app, 12).await);
-        for id in &accepted {
-            app.ended(id).await;
-        }
-    }
-    assert!(accepted.len() >= 4 * 3, "each burst finds three idle tokens: {}", accepted.len());
-    for id in &accepted {
-        assert_eq!(app.job(id).await["state"], "completed");
-    }
-    // The provider, which counts for itself, never had reason to complain.
-    assert_eq!(app.simulator.refusals(), []);
-    assert_eq!(app.simulator.generations().len(), accepted.len());
-    books::balance(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn never_more_than_the_quota_and_all_of_it() {
-    let app = Setup { tokens: [2, 0], ..Setup::default() }.set("pools.ssoBasic.max_in_flight=0");
-    let app = app.start().await;
-    // Eighty units a token at four a video.
-    let accepted = burst(&app, 60).await;
-    assert_eq!(accepted.len(), 40);
-    for id in &accepted {
-        assert_eq!(app.ended(id).await["state"], "completed");
-    }
-    assert_eq!(app.simulator.refusals(), []);
-    for token in app.simulator.tokens() {
-        assert_eq!((token.accepted, token.remaining), (20, Some(0)));
-    }
-    books::balance(&app).await;
-    assert!(burst(&app, 3).await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn never_more_submissions_in_a_minute_than_a_token_may_have() {
-    let app = Setup { tokens: [2, 0], ..Setup::default() }.set("pools.ssoBasic.submits_per_minute=3");
-    let mut app = app.start().await;
-    assert_eq!(burst(&app, 10).await.len(), 6);
-    // A restart does not forget them.
-    app.kill();
-    app.launch().await;
-    assert!(burst(&app, 3).await.is_empty());
-    let response = ask(&app, "one", "480p").await;
-    let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=60).contains(&seconds), "{seconds}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_burst_is_spread_over_the_tokens() {
-    let app = Setup { tokens: [4, 0], ..Setup::default() }.start().await;
-    let accepted = burst(&app, 8).await;
-    let mut used = BTreeSet::new();
-    for id in &accepted {
-        used.insert(app.ended(id).await["attempts"][0]["token"].as_str().unwrap().to_owned());
-    }
-    assert_eq!((accepted.len(), used.len()), (8, 4));
-    assert!(app.simulator.tokens().iter().all(|token| token.accepted == 2));
 }
 
 // ---- upstreams ----

@@ -297,6 +297,34 @@ async fn a_stop_does_not_wait_for_videos_in_the_making() {
     assert_eq!(app.simulator.generations().len(), 1);
 }
 
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever_for_an_answer() {
+    let mut app = Setup::default().set("server.shutdown_grace=\"1s\"").start().await;
+    let id = create_until(&app, "[hang] one", "submitting").await;
+    assert!(app.stop(), "exit code");
+    app.launch().await;
+    let job = app.ended(&id).await;
+    assert_eq!(job["failure"]["code"], "outcome_unknown", "{job}");
+    assert_eq!(books::generations(&app)["[hang] one"], 1);
+    books::balance(&app).await;
+}
+
+#[tokio::test]
+async fn a_running_job_ends_although_its_pool_is_not_configured_any_more() {
+    let mut app = Setup { tokens: [0, 1], video_seconds: 0.1, ..Setup::default() }.start().await;
+    let id = create_until(&app, "[slow] one", "running").await;
+    app.kill();
+    app.also_set("video.pools=[\"ssoBasic\"]");
+    app.launch().await;
+    assert_eq!(app.ended(&id).await["state"], "completed");
+    app.kill();
+    app.also_set("video.pools=[\"ssoBasic\", \"ssoSuper\"]");
+    app.launch().await;
+    // What it spent counts when the pool is back.
+    books::balance(&app).await;
+    assert_eq!(app.token("super-1").await["quota"], 140 - 4);
+}
+
 /// Slow: the gateway waits five seconds for a database before it takes a write for failed.
 #[tokio::test]
 async fn slow_a_database_that_cannot_be_written_for_a_while_loses_nothing() {
