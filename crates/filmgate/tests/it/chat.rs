@@ -1,13 +1,12 @@
 //! Chat completions for video models, and retries of SDKs that got no answer.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp};
-use crate::wire::{Answer, assert_openai_error, events, snapshot, steady_text};
+use crate::wire::{Answer, assert_openai_error, events, read_to_end, snapshot};
 
 const PATH: &str = "/v1/chat/completions";
 
@@ -299,28 +298,37 @@ async fn a_retry_after_a_restart_finds_what_has_just_ended() {
 
 #[tokio::test]
 async fn a_stop_leaves_no_client_without_an_answer() {
-    let mut app =
-        Setup { video_seconds: 3600.0, ..Setup::default() }.set("server.shutdown_grace=\"1s\"").start().await;
-    let body = era_a("a red fox").to_string();
-    let request = format!(
-        "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
-        app.client_key,
-        body.len()
-    );
-    let mut connection = app.connect_and_send(request.as_bytes());
-    while app.jobs().await.is_empty() {
+    let setup = Setup { video_seconds: 3600.0, ..Setup::default() }.set("server.shutdown_grace=\"1s\"");
+    let mut app = setup.start().await;
+    let wait = |body: Value| {
+        let body = body.to_string();
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+            app.client_key,
+            body.len()
+        );
+        app.connect_and_send(format!("{head}{body}").as_bytes())
+    };
+    let (plain, streamed) = (wait(era_a("a red fox")), wait(streamed(era_a("a red fox"))));
+    while app.jobs().await.iter().filter(|job| job["state"] == "running").count() < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     app.stop();
-    let mut answer = String::new();
-    let _ = connection.read_to_string(&mut answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    assert!(head.starts_with("HTTP/1.1 422 "), "{head}");
-    assert!(head.contains("x-should-retry: false"), "{head}");
+    let plain = read_to_end(plain);
+    let (head, body) = plain.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {plain:?}"));
+    assert!(head.starts_with("HTTP/1.1 422 ") && head.contains("x-should-retry: false"), "{head}");
     let error: Value = serde_json::from_str(body).unwrap();
     assert_openai_error(&error);
-    assert!(steady_text(body).contains("video_[32 hex]"));
+    assert_eq!(error["error"]["code"], "interrupted");
+    let streamed = read_to_end(streamed);
+    assert!(
+        streamed.contains("event: error\ndata: {\"error\":") && streamed.contains("interrupted"),
+        "{streamed}"
+    );
+    assert!(streamed.contains("data: [DONE]"), "{streamed}");
+
     app.launch().await;
     let id = error["error"]["video_id"].as_str().unwrap();
     app.until(&format!("/v1/videos/{id}"), |video| video["status"] == "in_progress").await;
+    assert_eq!(app.simulator.generations().len(), 2);
 }

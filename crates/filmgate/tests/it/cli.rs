@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ADMIN_KEY, Setup, TestApp};
+use crate::app::{ADMIN_KEY, Setup};
 use crate::shell::Shell;
 
 fn at_once() -> Setup {

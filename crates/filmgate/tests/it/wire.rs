@@ -237,7 +237,7 @@ fn steady_field(key: &str, value: &Value) -> Value {
 }
 
 /// Ids, links and addresses inside a text.
-pub(crate) fn steady_text(text: &str) -> String {
+fn steady_text(text: &str) -> String {
     let mut steady = String::new();
     let mut rest = text;
     while let Some((at, length, word)) = next_changing(rest) {
