@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
-use filmgate_media::{Codec, ProbeError};
+use filmgate_media::ProbeError;
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -181,7 +181,7 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             width: measured.width,
             height: measured.height,
             duration_ms: measured.duration_ms,
-            codec: word(measured.codec),
+            codec: measured.codec.to_string().into(),
             bytes,
             sha256: sha256.into(),
         }),
@@ -193,17 +193,6 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             let message = "the delivered file could not be measured".to_owned();
             Err(NotKept::for_good("absurd_video", message))
         }
-    }
-}
-
-/// The codec as programs spell it.
-fn word(codec: Codec) -> Box<str> {
-    match codec {
-        Codec::H264 => "h264".into(),
-        Codec::H265 => "h265".into(),
-        Codec::Av1 => "av1".into(),
-        Codec::Vp9 => "vp9".into(),
-        other => other.to_string().into(),
     }
 }
 

@@ -190,7 +190,8 @@ impl Engine {
         next.map(|_| ()).ok_or(OperatorError::NoSuchJob(id))
     }
 
-    /// Takes other settings into use. Jobs in progress keep their tokens and upstreams.
+    /// Takes other settings into use. Jobs in progress keep their tokens, and the name of their upstream: one
+    /// that is gone is remembered for them, one that was changed is used as it is now.
     pub fn reload(&self, settings: Settings) {
         let now = self.now();
         let old = self.inner.settings.load_full();

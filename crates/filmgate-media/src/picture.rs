@@ -23,10 +23,10 @@ pub enum Codec {
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::H264 => f.write_str("H.264"),
-            Self::H265 => f.write_str("H.265"),
-            Self::Av1 => f.write_str("AV1"),
-            Self::Vp9 => f.write_str("VP9"),
+            Self::H264 => f.write_str("h264"),
+            Self::H265 => f.write_str("h265"),
+            Self::Av1 => f.write_str("av1"),
+            Self::Vp9 => f.write_str("vp9"),
             Self::Other(code) => write!(f, "{}", code.escape_ascii()),
         }
     }

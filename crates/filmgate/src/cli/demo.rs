@@ -10,7 +10,7 @@ use filmgate_engine::SystemClock;
 use filmgate_simulator::{SimToken, Simulator, SimulatorConfig, demo_tokens};
 
 use super::Globals;
-use super::serve::until_told_to_stop;
+use super::signals::Signals;
 use crate::config::Sources;
 use crate::demo_tour;
 use crate::start::{Options, Running, start};
@@ -67,11 +67,12 @@ struct Demo {
 /// # Errors
 /// When it cannot start.
 pub(super) async fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let demo = begin(&args, globals).await?;
     let code = if args.tour {
         tokio::select! {
             toured = demo_tour::run(&demo.running, &demo.client_key, globals.json) => toured?,
-            () = until_told_to_stop(&demo.running) => ExitCode::SUCCESS,
+            () = signals.until_stop(&demo.running) => ExitCode::SUCCESS,
         }
     } else {
         if globals.json {
@@ -79,7 +80,7 @@ pub(super) async fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCod
         } else {
             demo.greet(&args);
         }
-        until_told_to_stop(&demo.running).await;
+        signals.until_stop(&demo.running).await;
         ExitCode::SUCCESS
     };
     if !globals.json {

@@ -15,6 +15,7 @@ mod pool;
 mod refused;
 mod route;
 mod serve;
+mod signals;
 mod simulator;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::Globals;
+use super::signals::Signals;
 use crate::start::{Options, Running, start};
 
 /// Run the gateway.
@@ -18,15 +19,16 @@ pub(super) struct Args {
 /// # Errors
 /// When it cannot start.
 pub(super) async fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let mut sources = globals.sources();
     sources.set.extend(args.listen.map(|listen| format!("server.listen=\"{listen}\"")));
     let running = start(Options { sources, data_dir: globals.data_dir(), any_port: false }).await?;
     greet(&running);
-    until_told_to_stop(&running).await;
+    signals.until_stop(&running).await;
     eprintln!("stopping; press Ctrl-C again to stop at once");
     tokio::select! {
         () = running.stop() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = signals.interrupted() => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -59,24 +61,4 @@ fn greet(running: &Running) {
             "    filmgate generate \"a red fox in the snow\" --resolution 720p --seconds 10 -o fox.mp4"
         );
     }
-}
-
-/// Ctrl-C or SIGTERM. SIGHUP reads the configuration anew.
-pub(super) async fn until_told_to_stop(running: &Running) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let handlers = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-        if let (Ok(mut terminate), Ok(mut hangup)) = handlers {
-            loop {
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => return,
-                    _ = terminate.recv() => return,
-                    _ = hangup.recv() => running.reload().await,
-                }
-            }
-        }
-    }
-    // Without signal handlers there is nothing but Ctrl-C to wait for.
-    let _ = tokio::signal::ctrl_c().await;
 }

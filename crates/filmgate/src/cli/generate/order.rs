@@ -80,7 +80,7 @@ mod tests {
             width: 320,
             height: 180,
             duration_ms: 1000,
-            codec: "H.264".into(),
+            codec: "h264".into(),
             bytes: 1,
             sha256: "".into(),
         };
