@@ -1,10 +1,9 @@
-//! `cargo xtask bench NAME`: one benchmark, in the release profile.
+//! `cargo xtask bench NAME`: one benchmark, in the bench profile.
 
 use crate::workspace::{self, Workspace};
 
 /// Each benchmark and the crate it lies in.
-const BENCHES: [(&str, &str); 3] =
-    [("routing", "filmgate-domain"), ("store", "filmgate-store"), ("load", "filmgate")];
+const BENCHES: [(&str, &str); 2] = [("routing", "filmgate-domain"), ("store", "filmgate-store")];
 
 /// Runs one benchmark; `rest` goes to cargo as it is.
 pub(crate) fn run(here: &Workspace, name: &str, rest: &[String]) -> Result<(), String> {

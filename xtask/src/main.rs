@@ -20,7 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--quick]              all tests; --quick leaves out those whose name contains `slow_`
-  bench routing|store|load    one benchmark; what follows `--` goes to it
+  bench routing|store         one benchmark; what follows `--` goes to it
   ci [STEP...]                what CI runs, or only the steps named
 ";
 
