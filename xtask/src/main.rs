@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod bench;
 mod ci;
 mod deny;
+mod environments;
 mod fences;
 mod needs;
 mod sources;
@@ -19,7 +20,8 @@ use workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [--quick]              all tests; --quick leaves out those whose name contains `slow_`
+  test [--quick]              all tests; --quick leaves out those named `slow_` and the real clients
+  clients                     makes the environments of the real clients, as `test` does
   bench routing|store         one benchmark; what follows `--` goes to it
   ci [STEP...]                what CI runs, or only the steps named
 ";
@@ -28,6 +30,7 @@ usage: cargo xtask COMMAND
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Test { quick: bool },
+    Clients,
     Bench { name: String, rest: Vec<String> },
     Ci { steps: Vec<String> },
     Help,
@@ -54,6 +57,10 @@ fn run(command: Command) -> Result<(), String> {
     let here = Workspace::find()?;
     match command {
         Command::Test { quick } => suite::run(&here, quick),
+        Command::Clients => match environments::prepare(&here) {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(missing.join("\n")),
+        },
         Command::Bench { name, rest } => bench::run(&here, &name, &rest),
         Command::Ci { steps } => ci::run(&here.strict(), &steps),
         Command::Help => {
@@ -73,6 +80,8 @@ fn parse(args: Vec<String>) -> Result<Command, String> {
             ["--quick"] => Ok(Command::Test { quick: true }),
             _ => Err(format!("`test` takes --quick or nothing, not `{}`", rest.join(" "))),
         },
+        "clients" if rest.is_empty() => Ok(Command::Clients),
+        "clients" => Err(format!("`clients` takes nothing, not `{}`", rest.join(" "))),
         "bench" => {
             let (name, rest) = rest.split_first().ok_or("`bench` needs a name")?;
             bench::package_of(name)?;
@@ -101,6 +110,7 @@ mod tests {
     fn commands_are_understood() {
         assert_eq!(parsed("test"), Ok(Command::Test { quick: false }));
         assert_eq!(parsed("test --quick"), Ok(Command::Test { quick: true }));
+        assert_eq!(parsed("clients"), Ok(Command::Clients));
         assert_eq!(
             parsed("bench store -- 32"),
             Ok(Command::Bench { name: "store".into(), rest: vec!["--".into(), "32".into()] })
@@ -114,6 +124,7 @@ mod tests {
             ("", "no command"),
             ("tset", "tset"),
             ("test --quik", "--quik"),
+            ("clients litellm", "litellm"),
             ("bench", "name"),
             ("bench rooting", "rooting"),
             ("ci fmt clipy", "clipy"),

@@ -4,50 +4,116 @@ use std::process::Stdio;
 
 use crate::workspace::{self, Workspace};
 
-/// How a person gets ffprobe.
-pub(crate) const HOW_TO_INSTALL: &str = "ffprobe comes with FFmpeg: \
-    `sudo apt-get install ffmpeg` (Debian, Ubuntu), `sudo dnf install ffmpeg-free` (Fedora), \
-    `brew install ffmpeg` (macOS), `winget install ffmpeg` (Windows)";
-
-/// Makes sure of `ffprobe`, the referee of the end-to-end tests for width, height and duration.
-///
-/// When it is missing and this is root on Debian or Ubuntu, it is installed. Returns whether it is there.
-///
-/// # Errors
-/// When it is missing and the workspace is strict.
-pub(crate) fn ffprobe(here: &Workspace) -> Result<bool, String> {
-    if works(here, "ffprobe", "-version") {
-        return Ok(true);
-    }
-    if is_root(here) && works(here, "apt-get", "--version") {
-        eprintln!("ffprobe is missing: installing the package ffmpeg");
-        match install(here, "ffmpeg") {
-            Ok(()) if works(here, "ffprobe", "-version") => return Ok(true),
-            Ok(()) => eprintln!("the package ffmpeg brought no ffprobe that runs"),
-            Err(why) => eprintln!("{why}"),
-        }
-    }
-    if here.is_strict() {
-        return Err(format!("ffprobe is missing, and here no test may be skipped. {HOW_TO_INSTALL}"));
-    }
-    Ok(false)
+/// A program that tests start.
+pub(crate) struct Tool {
+    /// What it is called in messages.
+    name: &'static str,
+    /// A command that succeeds where it is there, and good enough.
+    proof: &'static [&'static str],
+    /// The packages of Debian and Ubuntu that bring it.
+    packages: &'static [&'static str],
+    /// How a person gets it.
+    how_to_install: &'static str,
 }
 
-fn install(here: &Workspace, package: &str) -> Result<(), String> {
+/// The referee of the end-to-end tests for width, height and duration.
+pub(crate) const FFPROBE: Tool = Tool {
+    name: "ffprobe",
+    proof: &["ffprobe", "-version"],
+    packages: &["ffmpeg"],
+    how_to_install: "ffprobe comes with FFmpeg: `sudo apt-get install ffmpeg` (Debian, Ubuntu), \
+        `sudo dnf install ffmpeg-free` (Fedora), `brew install ffmpeg` (macOS), \
+        `winget install ffmpeg` (Windows)",
+};
+
+/// What curl's tests start.
+pub(crate) const CURL: Tool = Tool {
+    name: "curl",
+    proof: &["curl", "--version"],
+    packages: &["curl"],
+    how_to_install: "`sudo apt-get install curl` (Debian, Ubuntu), `sudo dnf install curl` (Fedora); \
+        macOS has it",
+};
+
+/// What makes the environments of the Python clients. Debian has `ensurepip` in a package of its own.
+pub(crate) const PYTHON: Tool = Tool {
+    name: "python3 (3.10 or newer, with venv)",
+    proof: &["python3", "-c", "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))"],
+    packages: &["python3", "python3-venv"],
+    how_to_install: "The Python clients need Python 3.10 or newer with its module venv: \
+        `sudo apt-get install python3 python3-venv` (Debian, Ubuntu), `sudo dnf install python3` (Fedora), \
+        `brew install python` (macOS)",
+};
+
+/// What makes the environments of the Node clients. A Node that is new enough comes out of the registry.
+pub(crate) const NPM: Tool = Tool {
+    name: "npm",
+    proof: &["npm", "--version"],
+    packages: &["npm"],
+    how_to_install: "The Node clients need npm: `sudo apt-get install npm` (Debian, Ubuntu), \
+        `sudo dnf install nodejs-npm` (Fedora), `brew install node` (macOS)",
+};
+
+impl Tool {
+    /// Makes sure of it. When it is missing and this is root on Debian or Ubuntu, it is installed.
+    ///
+    /// # Errors
+    /// When it is missing: what to do about that.
+    pub(crate) fn ensure(&self, here: &Workspace) -> Result<(), String> {
+        if works(here, self.proof) {
+            return Ok(());
+        }
+        if is_root(here) && works(here, &["apt-get", "--version"]) {
+            eprintln!("{} is missing: installing {}", self.name, self.packages.join(" "));
+            match install(here, self.packages) {
+                Ok(()) if works(here, self.proof) => return Ok(()),
+                Ok(()) => eprintln!("{} brought no {} that works", self.packages.join(" "), self.name),
+                Err(why) => eprintln!("{why}"),
+            }
+        }
+        Err(self.is_missing())
+    }
+
+    fn is_missing(&self) -> String {
+        format!("{} is missing. {}", self.name, self.how_to_install)
+    }
+}
+
+fn install(here: &Workspace, packages: &[&str]) -> Result<(), String> {
     let apt = |args: &[&str]| {
         let mut command = here.command("apt-get");
         workspace::run(command.args(args).env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "-qq"])?;
-    apt(&["install", "-qq", "--yes", "--no-install-recommends", package])
+    apt(&[&["install", "-qq", "--yes", "--no-install-recommends"], packages].concat())
 }
 
-fn works(here: &Workspace, program: &str, question: &str) -> bool {
-    let mut command = here.command(program);
-    command.arg(question).stdout(Stdio::null()).stderr(Stdio::null());
+fn works(here: &Workspace, proof: &[&str]) -> bool {
+    let mut command = here.command(proof[0]);
+    command.args(&proof[1..]).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
 fn is_root(here: &Workspace) -> bool {
     workspace::read(here.command("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_named_with_the_way_to_get_it() {
+        let here = Workspace::find().unwrap();
+        let tool = Tool {
+            name: "frobnicate",
+            proof: &["cargo", "no-such-subcommand"],
+            packages: &["no-such-package-of-filmgate"],
+            how_to_install: "buy one",
+        };
+        assert!(!works(&here, tool.proof));
+        assert_eq!(tool.is_missing(), "frobnicate is missing. buy one");
+        let there = Tool { proof: &["cargo", "--version"], ..tool };
+        assert_eq!(there.ensure(&here), Ok(()));
+    }
 }

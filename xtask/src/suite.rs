@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::environments;
 use crate::needs;
 use crate::workspace::{self, Workspace, timed};
 
@@ -11,12 +12,15 @@ use crate::workspace::{self, Workspace, timed};
 const ALLOW_SKIP: &str = "FILMGATE_ALLOW_SKIP";
 /// A file: a test that skips itself appends one line, `its name: why`.
 const SKIP_LOG: &str = "FILMGATE_SKIP_LOG";
-/// With `--quick` a test whose path contains this is left out. `.config/nextest.toml` says the same.
-const SLOW: &str = "slow_";
+/// With `--quick` a test whose path contains one of these is left out. `.config/nextest.toml` says the same.
+const SLOW: [&str; 2] = ["slow_", "clients::"];
 
 /// Builds and runs all tests: documentation first, so that the closing lines of the others come last.
 pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
-    let have_ffprobe = needs::ffprobe(here)?;
+    let missing = missing(here, quick);
+    if here.is_strict() && !missing.is_empty() {
+        return Err(format!("here no test may be skipped, but\n{}", missing.join("\n")));
+    }
     let skips = here.target().join("skipped-tests.txt");
     forget(&skips)?;
 
@@ -24,21 +28,33 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
     let (built, build_time) = timed(|| workspace::run(&mut runner.build(here)));
     built?;
     let (tested, test_time) = timed(|| {
-        let docs = workspace::run(with_skips(&mut doc_tests(here), have_ffprobe, &skips));
-        let tests = workspace::run(with_skips(&mut runner.tests(here, quick), have_ffprobe, &skips));
+        let docs = workspace::run(with_skips(&mut doc_tests(here), &missing, &skips));
+        let tests = workspace::run(with_skips(&mut runner.tests(here, quick), &missing, &skips));
         docs.and(tests)
     });
 
-    if !have_ffprobe {
-        eprintln!("{}", skip_notice(&fs::read_to_string(&skips).unwrap_or_default()));
+    if !missing.is_empty() {
+        eprintln!("{}", skip_notice(&missing, &fs::read_to_string(&skips).unwrap_or_default()));
     }
-    let left_out = if quick { format!("; those named `{SLOW}` were left out") } else { String::new() };
+    let left_out =
+        if quick { format!("; those named `{}` were left out", SLOW.join("` or `")) } else { String::new() };
     eprintln!(
         "built in {:.0} s, tested in {:.0} s{left_out}",
         build_time.as_secs_f64(),
         test_time.as_secs_f64()
     );
     tested
+}
+
+/// What some tests will have to do without. The environments of clients are made here.
+fn missing(here: &Workspace, quick: bool) -> Vec<String> {
+    let mut missing: Vec<String> = needs::FFPROBE.ensure(here).err().into_iter().collect();
+    if !quick {
+        let (unmade, time) = timed(|| environments::prepare(here));
+        eprintln!("the clients' environments took {:.0} s", time.as_secs_f64());
+        missing.extend(unmade);
+    }
+    missing
 }
 
 /// Who runs the tests.
@@ -75,7 +91,7 @@ impl Runner {
             Self::Cargo => {
                 let mut command = here.cargo(&["test", "--workspace", "--tests", "--no-fail-fast"]);
                 if quick {
-                    command.args(["--", "--skip", SLOW]);
+                    command.arg("--").args(SLOW.iter().flat_map(|name| ["--skip", name]));
                 }
                 command
             }
@@ -89,8 +105,8 @@ fn doc_tests(here: &Workspace) -> Command {
 }
 
 /// Whatever the caller's environment says, tests may skip themselves only when a tool is missing.
-fn with_skips<'a>(command: &'a mut Command, have_tools: bool, log: &Path) -> &'a mut Command {
-    if have_tools {
+fn with_skips<'a>(command: &'a mut Command, missing: &[String], log: &Path) -> &'a mut Command {
+    if missing.is_empty() {
         command.env_remove(ALLOW_SKIP).env_remove(SKIP_LOG)
     } else {
         command.env(ALLOW_SKIP, "1").env(SKIP_LOG, log)
@@ -107,16 +123,12 @@ fn forget(file: &Path) -> Result<(), String> {
 }
 
 /// The block that nobody overlooks. `log` holds a line for each test that skipped itself.
-fn skip_notice(log: &str) -> String {
+fn skip_notice(missing: &[String], log: &str) -> String {
     let bar = "!".repeat(78);
     let mut lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     lines.sort_unstable();
     let list: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-    format!(
-        "\n{bar}\nffprobe is missing. TESTS SKIPPED: {}\n{list}{}\n{bar}\n",
-        lines.len(),
-        needs::HOW_TO_INSTALL
-    )
+    format!("\n{bar}\nTESTS SKIPPED: {}\n{list}{}\n{bar}\n", lines.len(), missing.join("\n"))
 }
 
 #[cfg(test)]
@@ -127,21 +139,22 @@ mod tests {
 
     #[test]
     fn the_notice_lists_every_skipped_test() {
-        let notice = skip_notice("it::b: no ffprobe\n\nit::a: no ffprobe\n");
+        let missing = ["ffprobe is missing. Buy one".to_owned(), "no npm".to_owned()];
+        let notice = skip_notice(&missing, "it::b: no ffprobe\n\nit::a: no ffprobe\n");
         assert!(notice.contains("TESTS SKIPPED: 2\n  it::a: no ffprobe\n  it::b: no ffprobe\n"), "{notice}");
-        assert!(notice.contains("apt-get install ffmpeg"), "{notice}");
+        assert!(notice.contains("ffprobe is missing. Buy one\nno npm\n"), "{notice}");
     }
 
     #[test]
     fn skipping_is_allowed_only_without_the_tool() {
-        let set = |have_tools| {
+        let set = |missing: &[String]| {
             let mut command = Command::new("true");
-            with_skips(&mut command, have_tools, Path::new("log"));
+            with_skips(&mut command, missing, Path::new("log"));
             command.get_envs().map(|(k, v)| (k.to_owned(), v.map(OsStr::to_owned))).collect::<Vec<_>>()
         };
-        assert_eq!(set(true), [(ALLOW_SKIP.into(), None), (SKIP_LOG.into(), None)]);
+        assert_eq!(set(&[]), [(ALLOW_SKIP.into(), None), (SKIP_LOG.into(), None)]);
         assert_eq!(
-            set(false),
+            set(&["no npm".to_owned()]),
             [(ALLOW_SKIP.into(), Some("1".into())), (SKIP_LOG.into(), Some("log".into()))]
         );
     }
@@ -149,6 +162,7 @@ mod tests {
     #[test]
     fn both_runners_leave_out_the_same_tests() {
         let nextest = include_str!("../../.config/nextest.toml");
-        assert!(nextest.contains(&format!("default-filter = 'not test({SLOW})'")));
+        let [slow, clients] = SLOW;
+        assert!(nextest.contains(&format!("default-filter = 'not (test({slow}) | test({clients}))'")));
     }
 }

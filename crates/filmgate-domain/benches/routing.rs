@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use filmgate_domain::{
     AspectRatio, Catalog, Resolution, RoutingSettings, Seconds, Secret, Settlement, Shape, Timestamp,
-    TokenId, TokenInfo, TokenManager, TokenStatus,
+    TokenId, TokenInfo, TokenManager, TokenStatus, Wanted,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -31,7 +31,7 @@ fn main() {
         let mut manager = manager(&tokens);
         let mut rng = StdRng::seed_from_u64(2);
         let released = nanos(|_| {
-            let grant = manager.reserve(MODEL, plain, START, &mut rng).expect("tokens abound");
+            let grant = manager.reserve(&Wanted::new(MODEL, plain), START, &mut rng).expect("tokens abound");
             manager.release(black_box(grant).reservation, START);
         });
         let charged = charged(&tokens, plain);
@@ -53,7 +53,7 @@ fn charged(tokens: &[TokenInfo], asked: Shape) -> f64 {
     let mut now = START;
     nanos(|_| {
         now = now + pace;
-        let grant = manager.reserve(MODEL, asked, now, &mut rng).expect("units come back");
+        let grant = manager.reserve(&Wanted::new(MODEL, asked), now, &mut rng).expect("units come back");
         manager.settle(grant.reservation, Settlement { spent_at: Some(now), slot_until: None }, now);
     })
 }
@@ -76,7 +76,8 @@ fn shortage(tokens: &[TokenInfo], asked: Shape) -> f64 {
     let mut manager = manager(&spent.collect::<Vec<_>>());
     let mut rng = StdRng::seed_from_u64(4);
     nanos(|_| {
-        let refused = manager.reserve(MODEL, asked, START, &mut rng).expect_err("nothing is left");
+        let refused =
+            manager.reserve(&Wanted::new(MODEL, asked), START, &mut rng).expect_err("nothing is left");
         assert!(black_box(refused).expected().is_some());
     })
 }

@@ -85,6 +85,7 @@ impl Catalog {
                     resolution,
                     max_seconds: Seconds::new(seconds).unwrap_or_default(),
                     models: None,
+                    modes: None,
                 })
                 .collect(),
             quota: Some(Quota { units, window: Duration::from_secs(hours * 3600) }),

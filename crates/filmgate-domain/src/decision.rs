@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Resolution, Route, Seconds, Shape, Timestamp, TokenId, Undeliverable};
+use crate::{Mode, Resolution, Route, Seconds, Shape, Timestamp, TokenId, Undeliverable};
 
 /// How the policy decided, or would decide, about a video.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,6 +13,8 @@ pub struct Decision {
     pub model: Box<str>,
     /// What was asked.
     pub asked: Shape,
+    /// How it is to be made.
+    pub mode: Mode,
     /// Where it goes; `None` when no pool has a token for it.
     pub chosen: Option<Chosen>,
     /// What was passed over on the way, in the order in which the pools were looked at.
@@ -37,6 +39,9 @@ pub struct Chosen {
 pub struct PassedOver {
     /// The pool.
     pub pool: Box<str>,
+    /// How the pool relates to what was asked; `None` when it cannot make such a video at all.
+    #[serde(skip)]
+    pub route: Option<Route>,
     /// Why, by class of tokens.
     pub classes: Vec<TokenClass>,
 }
@@ -73,6 +78,9 @@ pub enum Reason {
         limit: u32,
         /// When a slot comes free by itself, where that is known.
         until: Option<Timestamp>,
+        /// Whether a slot is all that some of them lack.
+        #[serde(skip)]
+        merely: bool,
     },
     /// As many submissions a minute as the pool allows.
     Throttled {
@@ -89,9 +97,13 @@ pub enum Reason {
         resolution: Resolution,
         /// The length asked for.
         seconds: Seconds,
+        /// How it is to be made.
+        mode: Mode,
     },
-    /// `allow_fallback_to_basic` is off, or this request does not want a fallback.
+    /// `allow_fallback_to_basic` is off.
     FallbackNotAllowed,
+    /// The client does not want a fallback.
+    FallbackNotWanted,
     /// `allow_upgrade_to_super` is off.
     UpgradeNotAllowed,
     /// What is left of the pool's quota is kept for videos that only it can make.
@@ -131,8 +143,15 @@ impl Reason {
         let (ends, other_ends) = (self.until(), other.until());
         let same = std::mem::discriminant(self) == std::mem::discriminant(&other)
             && ends.is_some() == other_ends.is_some();
+        let either =
+            [*self, other].iter().any(|reason| matches!(reason, Reason::InFlight { merely: true, .. }));
         if same && other_ends < ends {
             *self = other;
+        }
+        if let Reason::InFlight { merely, .. } = self
+            && same
+        {
+            *merely = either;
         }
         same
     }
@@ -148,10 +167,14 @@ impl fmt::Display for Reason {
             Reason::Throttled { .. } => f.write_str("at the limit of submissions a minute"),
             Reason::Disabled => f.write_str("disabled"),
             Reason::Expired => f.write_str("expired"),
-            Reason::CannotDeliver { resolution, seconds } => {
+            Reason::CannotDeliver { resolution, seconds, mode: Mode::Text } => {
                 write!(f, "cannot deliver {resolution} {seconds}s")
             }
+            Reason::CannotDeliver { resolution, seconds, mode } => {
+                write!(f, "cannot deliver {resolution} {seconds}s as {}", mode.phrase())
+            }
             Reason::FallbackNotAllowed => f.write_str("a fallback is not allowed"),
+            Reason::FallbackNotWanted => f.write_str("the client wants no fallback"),
             Reason::UpgradeNotAllowed => f.write_str("an upgrade is not allowed"),
             Reason::KeptInReserve { left, granted, .. } => {
                 write!(f, "{left} of {granted} units left, kept for videos that only it can make")
@@ -189,6 +212,30 @@ impl Decision {
             matches!(reason, InFlight { .. } | OutOfQuota { until: None } | KeptInReserve { until: None, .. })
         };
         self.reasons().any(waits_for_a_video)
+    }
+
+    /// Whether a pool that delivers less would make it, and one that delivers it as asked has a token that is
+    /// merely at its in-flight limit, so that it may come free until `by`.
+    pub fn merely_busy(&self, by: Timestamp) -> bool {
+        let free_by_then = |class: &TokenClass| match class.reason {
+            Reason::InFlight { until, merely, .. } => merely && until.is_none_or(|until| until <= by),
+            _ => false,
+        };
+        let busy = |pool: &PassedOver| {
+            matches!(pool.route, Some(Route::Primary | Route::Upgrade))
+                && pool.classes.iter().any(free_by_then)
+        };
+        let chosen = self.chosen.as_ref().map(|chosen| chosen.route);
+        let mut routes = self.passed_over.iter().map(|pool| pool.route).chain([chosen]);
+        routes.any(|route| route == Some(Route::Fallback)) && self.passed_over.iter().any(busy)
+    }
+
+    /// Like [`Decision::why`], without the chosen pool's own tokens and the pools that were never candidates.
+    pub fn why_not_before(&self) -> String {
+        let chosen = self.chosen.as_ref().map(|chosen| &chosen.pool);
+        let before = self.passed_over.iter().filter(|p| p.route.is_some() && Some(&p.pool) != chosen);
+        let pools: Vec<String> = before.map(PassedOver::to_string).collect();
+        pools.join("; ")
     }
 
     fn reasons(&self) -> impl Iterator<Item = &Reason> {

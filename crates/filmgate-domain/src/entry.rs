@@ -157,17 +157,18 @@ impl Entry {
         };
         let out_of_quota = self.remaining(pool).filter(|left| *left < cost);
         let out_of_quota = out_of_quota.map(|_| Reason::OutOfQuota { until: self.affordable_at(pool, cost) });
-        [out_of_use, self.busy(pool), self.throttled(pool), out_of_quota]
-            .into_iter()
-            .flatten()
-            .reduce(Reason::longer)
+        let others = [out_of_use, self.throttled(pool), out_of_quota];
+        let merely = others.iter().all(Option::is_none);
+        let [out_of_use, throttled, out_of_quota] = others;
+        let reasons = [out_of_use, self.busy(pool, merely), throttled, out_of_quota];
+        reasons.into_iter().flatten().reduce(Reason::longer)
     }
 
-    fn busy(&self, pool: &Pool) -> Option<Reason> {
+    fn busy(&self, pool: &Pool, merely: bool) -> Option<Reason> {
         let limit = pool.max_in_flight?;
         // So many have to end before there is a slot; what is open ends nobody knows when.
         let beyond = self.in_flight().checked_sub(limit)?;
-        Some(Reason::InFlight { limit, until: self.held.get(beyond as usize).copied() })
+        Some(Reason::InFlight { limit, until: self.held.get(beyond as usize).copied(), merely })
     }
 
     fn throttled(&self, pool: &Pool) -> Option<Reason> {

@@ -8,7 +8,7 @@ use crate::manager::Totals;
 use crate::routing::Question;
 use crate::{
     Candidate, Chosen, Decision, NoToken, PassedOver, Pool, Reason, Route, Shape, Timestamp, TokenClass,
-    TokenManager,
+    TokenManager, Wanted,
 };
 
 impl TokenManager {
@@ -18,30 +18,32 @@ impl TokenManager {
     /// # Errors
     /// When the model is unknown or no pool delivers such a video. A mere shortage is a [`Decision`] with
     /// nothing chosen.
-    pub fn explain(&mut self, model: &str, asked: Shape, now: Timestamp) -> Result<Decision, NoToken> {
+    pub fn explain(&mut self, wanted: &Wanted<'_>, now: Timestamp) -> Result<Decision, NoToken> {
         self.advance(now);
-        let question = self.question(model, asked)?;
+        let question = self.question(wanted)?;
         question.check()?;
         Ok(self.explain_in(&question))
     }
 
     /// Why the pools before `pool` are passed over for such a video: "ssoSuper: 3 tokens out of quota until …".
-    pub fn why_not_before(&mut self, pool: usize, model: &str, asked: Shape, now: Timestamp) -> String {
+    pub fn why_not_before(&mut self, pool: usize, wanted: &Wanted<'_>, now: Timestamp) -> String {
         self.advance(now);
-        let Ok(question) = self.question(model, asked) else { return String::new() };
+        let Ok(question) = self.question(wanted) else { return String::new() };
         let before = question.candidates().take_while(|c| c.pool != pool);
-        let passed: Vec<String> = before.map(|c| self.passed_over(&c).to_string()).collect();
+        let passed: Vec<String> = before.map(|c| self.passed_over(&question, &c).to_string()).collect();
         passed.join("; ")
     }
 
     pub(crate) fn explain_in(&self, question: &Question<'_>) -> Decision {
-        let Question { model, asked, .. } = *question;
-        let passed_over = question.unable().map(|pool| unable(pool, asked)).collect();
-        let mut decision = Decision { model: model.name.clone(), asked, chosen: None, passed_over };
+        let Wanted { shape: asked, mode, .. } = question.wanted;
+        let passed_over = question.unable().map(|pool| unable(pool, &question.wanted)).collect();
+        let model = question.model.name.clone();
+        let mut decision = Decision { model, asked, mode, chosen: None, passed_over };
         for candidate in question.candidates() {
             let pool = &self.catalog.pools()[candidate.pool];
-            let passed_over = self.passed_over(&candidate);
-            let best = self.ranking.peek(candidate.pool).filter(|_| self.barrier(&candidate).is_none());
+            let passed_over = self.passed_over(question, &candidate);
+            let open = self.barrier(question, &candidate).is_none();
+            let best = self.ranking.peek(candidate.pool).filter(|_| open);
             let best = best.filter(|(rank, _)| pool.quota.is_none() || *rank >= pool.cost(&candidate.sent));
             if candidate.route == Route::Fallback {
                 decision.passed_over.retain(|p| p.pool != pool.name);
@@ -63,16 +65,16 @@ impl TokenManager {
     }
 
     /// The tokens of a candidate pool that cannot take the video now, by reason.
-    fn passed_over(&self, candidate: &Candidate) -> PassedOver {
+    fn passed_over(&self, question: &Question<'_>, candidate: &Candidate) -> PassedOver {
         let pool = &self.catalog.pools()[candidate.pool];
         let cost = pool.cost(&candidate.sent);
         let mut classes: Vec<TokenClass> = Vec::new();
-        if let Some(mut reason) = self.barrier(candidate) {
+        if let Some(mut reason) = self.barrier(question, candidate) {
             if let Reason::KeptInReserve { until, .. } = &mut reason {
                 *until = self.open_to_upgrades_at(candidate.pool, pool, cost);
             }
             classes.push(TokenClass { tokens: 0, reason });
-            return PassedOver { pool: pool.name.clone(), classes };
+            return PassedOver { pool: pool.name.clone(), route: Some(candidate.route), classes };
         }
         let mut tokens = 0u32;
         for entry in self.tokens_of(candidate.pool) {
@@ -86,7 +88,7 @@ impl TokenManager {
         if tokens == 0 {
             classes.push(TokenClass { tokens: 0, reason: Reason::NoTokens });
         }
-        PassedOver { pool: pool.name.clone(), classes }
+        PassedOver { pool: pool.name.clone(), route: Some(candidate.route), classes }
     }
 
     /// When enough units have come back that upgrades may use a pool again, and one of its tokens can.
@@ -114,9 +116,11 @@ impl TokenManager {
 }
 
 /// A pool that cannot deliver the video as asked.
-fn unable(pool: &Pool, Shape { resolution, seconds, .. }: Shape) -> PassedOver {
-    let reason = Reason::CannotDeliver { resolution, seconds };
-    PassedOver { pool: pool.name.clone(), classes: vec![TokenClass { tokens: 0, reason }] }
+fn unable(pool: &Pool, wanted: &Wanted<'_>) -> PassedOver {
+    let Wanted { shape: Shape { resolution, seconds, .. }, mode, .. } = *wanted;
+    let reason = Reason::CannotDeliver { resolution, seconds, mode };
+    let pool = pool.name.clone();
+    PassedOver { pool, route: None, classes: vec![TokenClass { tokens: 0, reason }] }
 }
 
 #[cfg(test)]
@@ -150,7 +154,7 @@ mod tests {
     }
 
     fn explained(manager: &mut TokenManager) -> Decision {
-        manager.explain("grok-video", plain(), NOW).unwrap()
+        manager.explain(&Wanted::new("grok-video", plain()), NOW).unwrap()
     }
 
     #[test]
@@ -181,7 +185,8 @@ mod tests {
     fn a_busy_token_is_not_hidden_by_one_that_is_merely_late() {
         let mut manager = manager(&[token(1, "ssoBasic", 0)]);
         let mut rng = StdRng::seed_from_u64(1);
-        let mut reserve = || manager.reserve("grok-video", plain(), NOW, &mut rng).map(|g| g.reservation);
+        let mut reserve =
+            || manager.reserve(&Wanted::new("grok-video", plain()), NOW, &mut rng).map(|g| g.reservation);
         let open: Vec<_> = (0..20).map(|_| reserve().unwrap()).collect();
         manager.add(token(2, "ssoBasic", 80), NOW);
 

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallerId, Delivered, JobFailure, JobId, Route, Shape, Timestamp, TokenId, Verdict, VideoSpec};
+use crate::{
+    CallerId, Delivered, JobFailure, JobId, OnShortage, Route, Shape, Timestamp, TokenId, Verdict, VideoSpec,
+};
 
 /// Where a job stands. It moves down this list, never up, save that a refused submission goes back to
 /// `Queued` or `Reserved` for another attempt.
@@ -194,13 +196,19 @@ pub struct Job {
     pub caller: CallerId,
     /// What was asked for.
     pub spec: VideoSpec,
+    /// What the client wants when no token that can deliver it is to be had.
+    pub on_shortage: OnShortage,
+    /// While it has had no token: until when it waits for one that can deliver it.
+    pub wait_until: Option<Timestamp>,
+    /// Where this request wants its end to be told, besides its caller's own webhook.
+    pub webhook: Option<Box<str>>,
     /// Where it stands.
     pub state: JobState,
     /// 0 to 100, never going back.
     pub progress: u8,
     /// When it was admitted.
     pub created_at: Timestamp,
-    /// When it fails if the upstream is not done by then.
+    /// When it fails if the upstream is not done by then. Counts from when it first had a token.
     pub deadline: Timestamp,
     /// When it was completed or failed.
     pub finished_at: Option<Timestamp>,
@@ -218,9 +226,42 @@ pub struct Job {
     pub delivered: Option<Delivered>,
     /// When retention removed the file.
     pub file_removed_at: Option<Timestamp>,
+    /// When its caller deleted it: nobody is shown it any more, but what it cost stays in the books.
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl Job {
+    /// A job that was just admitted, without a token so far.
+    pub fn new(
+        id: JobId,
+        caller: CallerId,
+        spec: VideoSpec,
+        fingerprint: [u8; 32],
+        (created_at, deadline): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            id,
+            caller,
+            spec,
+            on_shortage: OnShortage::Fallback,
+            wait_until: None,
+            webhook: None,
+            state: JobState::Queued,
+            progress: 0,
+            created_at,
+            deadline,
+            finished_at: None,
+            fingerprint,
+            attempts: Vec::new(),
+            blamed: 0,
+            fetches: 0,
+            failure: None,
+            delivered: None,
+            file_removed_at: None,
+            deleted_at: None,
+        }
+    }
+
     /// The latest attempt.
     pub fn attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
@@ -239,6 +280,6 @@ impl Job {
 
     /// Whether the file can be had now.
     pub fn has_file(&self) -> bool {
-        self.state == JobState::Completed && self.file_removed_at.is_none()
+        self.state == JobState::Completed && self.file_removed_at.is_none() && self.deleted_at.is_none()
     }
 }

@@ -14,7 +14,7 @@ use crate::ranking::Ranking;
 use crate::routing::Question;
 use crate::{
     Candidate, Catalog, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Shape, Timestamp,
-    TokenId, TokenInfo,
+    TokenId, TokenInfo, Wanted,
 };
 
 /// All tokens, ready to be chosen from.
@@ -192,66 +192,86 @@ impl TokenManager {
         let aspect_ratio = crate::AspectRatio::R16x9;
         let asked = Shape { resolution, seconds: video_length, aspect_ratio };
         let model = self.catalog.default_model().name.clone();
-        let grant = self.reserve(&model, asked, now, rng)?;
+        let grant = self.reserve(&Wanted::new(&model, asked), now, rng)?;
         let info = self.get(grant.reservation.token).expect("a reserved token is known").clone();
         Ok((info, grant.reservation))
     }
 
-    /// Chooses and reserves a token for a video of this form with this model (name or alias).
+    /// Chooses and reserves a token for a video.
     ///
     /// # Errors
-    /// [`NoToken`] says why there is none, and when one is expected.
+    /// [`NoToken`] says why there is none, and when one is expected. To find that out it walks over all tokens
+    /// of the pools; [`TokenManager::try_reserve`] does not.
     pub fn reserve(
         &mut self,
-        model: &str,
-        asked: Shape,
+        wanted: &Wanted<'_>,
         now: Timestamp,
         rng: &mut impl Rng,
     ) -> Result<Grant, NoToken> {
+        if let Some(grant) = self.try_reserve(wanted, now, rng)? {
+            return Ok(grant);
+        }
+        let question = self.question(wanted)?;
+        question.check()?;
+        Err(NoToken::Shortage(Box::new(self.explain_in(&question))))
+    }
+
+    /// Like [`TokenManager::reserve`], but a shortage is `None`, at no cost.
+    ///
+    /// # Errors
+    /// When the model is unknown.
+    pub fn try_reserve(
+        &mut self,
+        wanted: &Wanted<'_>,
+        now: Timestamp,
+        rng: &mut impl Rng,
+    ) -> Result<Option<Grant>, NoToken> {
         self.advance(now);
-        let (candidate, index, first_choice) = self.choose(model, asked, rng)?;
+        let Some((candidate, index, first_choice)) = self.choose(wanted, rng)? else { return Ok(None) };
         let Candidate { pool, route, sent } = candidate;
         let reservation = self.take(index, pool, &sent, now);
-        Ok(Grant { reservation, pool, route, sent, first_choice })
+        Ok(Some(Grant { reservation, pool, route, sent, first_choice }))
     }
 
     /// The pool and the token (by its index) for a video, and the pool that was looked at first.
     fn choose(
         &self,
-        model: &str,
-        asked: Shape,
+        wanted: &Wanted<'_>,
         rng: &mut impl Rng,
-    ) -> Result<(Candidate, u32, usize), NoToken> {
-        let question = self.question(model, asked)?;
+    ) -> Result<Option<(Candidate, u32, usize)>, NoToken> {
+        let question = self.question(wanted)?;
         let mut first_choice = None;
         for candidate in question.candidates() {
             let first_choice = *first_choice.get_or_insert(candidate.pool);
-            if self.barrier(&candidate).is_some() {
+            if self.barrier(&question, &candidate).is_some() {
                 continue;
             }
             let pool = &self.catalog.pools()[candidate.pool];
             if let Some((rank, index)) = self.ranking.best(candidate.pool, rng)
                 && (pool.quota.is_none() || rank >= pool.cost(&candidate.sent))
             {
-                return Ok((candidate, index, first_choice));
+                return Ok(Some((candidate, index, first_choice)));
             }
         }
-        question.check()?;
-        Err(NoToken::Shortage(Box::new(self.explain_in(&question))))
+        Ok(None)
     }
 
-    pub(crate) fn question(&self, model: &str, asked: Shape) -> Result<Question<'_>, NoToken> {
-        Question::new(&self.catalog, model, asked, self.routing.smart_token_routing)
+    pub(crate) fn question(&self, wanted: &Wanted<'_>) -> Result<Question<'_>, NoToken> {
+        Question::new(&self.catalog, wanted, self.routing.smart_token_routing)
     }
 
     /// What keeps a whole pool from being used for this video, whatever its tokens.
-    pub(crate) fn barrier(&self, candidate: &Candidate) -> Option<Reason> {
+    pub(crate) fn barrier(&self, question: &Question<'_>, candidate: &Candidate) -> Option<Reason> {
         if !self.routing.smart_token_routing {
             return None;
         }
         match candidate.route {
             Route::Primary => None,
-            Route::Fallback => (!self.routing.allow_fallback_to_basic).then_some(Reason::FallbackNotAllowed),
+            Route::Fallback => {
+                let allowed = self.routing.allow_fallback_to_basic;
+                let barred = (!allowed).then_some(Reason::FallbackNotAllowed);
+                barred.or((!question.wanted.fallback).then_some(Reason::FallbackNotWanted))
+            }
             Route::Upgrade if !self.routing.allow_upgrade_to_super => Some(Reason::UpgradeNotAllowed),
             Route::Upgrade => {
                 let Totals { granted, left } = self.totals[candidate.pool];
@@ -434,6 +454,12 @@ impl TokenManager {
             self.entries[index as usize].timer = None;
             self.refresh(index, now);
         }
+    }
+
+    /// When a token may change by itself next; until then only what is done to tokens can make a difference.
+    /// As of the last [`TokenManager::advance`], which every choice includes.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(due, _)| *due)
     }
 
     pub(crate) fn change(

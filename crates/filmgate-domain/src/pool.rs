@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Resolution, Seconds, Shape};
+use crate::{Mode, Resolution, Seconds, Shape, Wanted};
 
 /// A pool of tokens with the same entitlement at the same upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +36,15 @@ pub struct Capability {
     /// Only with these models (public names); absent means with every model of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
+    /// Only in these modes; absent means in every mode that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<Vec<Mode>>,
 }
 
 impl Capability {
-    fn serves(&self, model: &str) -> bool {
+    fn serves(&self, model: &str, mode: Mode) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|m| m == model))
+            && self.modes.as_ref().is_none_or(|modes| modes.contains(&mode))
     }
 }
 
@@ -72,28 +76,31 @@ pub struct Cost {
 }
 
 impl Pool {
-    /// Whether it delivers this form with this model, exactly as asked.
-    pub fn delivers(&self, model: &str, shape: &Shape) -> bool {
-        self.delivers
-            .iter()
-            .any(|c| c.resolution == shape.resolution && shape.seconds <= c.max_seconds && c.serves(model))
+    /// Whether it delivers this, exactly as asked.
+    pub fn delivers(&self, wanted: &Wanted<'_>) -> bool {
+        let Wanted { model, shape, mode, .. } = *wanted;
+        let fits = |c: &Capability| c.resolution == shape.resolution && shape.seconds <= c.max_seconds;
+        self.delivers.iter().any(|c| fits(c) && c.serves(model, mode))
     }
 
-    /// The longest video of a resolution that it delivers with this model.
-    pub fn longest(&self, model: &str, resolution: Resolution) -> Option<Seconds> {
-        let fitting = self.delivers.iter().filter(|c| c.resolution == resolution && c.serves(model));
+    /// The longest video of a resolution that it delivers with this model in this mode.
+    pub fn longest(&self, model: &str, mode: Mode, resolution: Resolution) -> Option<Seconds> {
+        let fitting = self.delivers.iter().filter(|c| c.resolution == resolution && c.serves(model, mode));
         fitting.map(|c| c.max_seconds).max()
     }
 
     /// What to ask this pool for instead of a `shape` that it does not deliver: the nearest resolution,
     /// a lower one before a higher, and of that as much of the length as there is.
     ///
-    /// `None` when it delivers nothing at all with this model.
-    pub fn nearest(&self, model: &str, shape: &Shape) -> Option<Shape> {
-        let best =
-            self.delivers.iter().filter(|c| c.serves(model)).max_by_key(|c| {
-                (nearness(c.resolution, shape.resolution), c.max_seconds.min(shape.seconds))
-            })?;
+    /// `None` when it delivers nothing at all with this model in this mode, or the mode keeps the form.
+    pub fn nearest(&self, wanted: &Wanted<'_>) -> Option<Shape> {
+        let Wanted { model, shape, mode, .. } = *wanted;
+        if mode.keeps_form() {
+            return None;
+        }
+        let serving = self.delivers.iter().filter(|c| c.serves(model, mode));
+        let best = serving
+            .max_by_key(|c| (nearness(c.resolution, shape.resolution), c.max_seconds.min(shape.seconds)))?;
         Some(Shape {
             resolution: best.resolution,
             seconds: best.max_seconds.min(shape.seconds),
@@ -142,6 +149,7 @@ mod tests {
                 resolution: resolution.parse().unwrap(),
                 max_seconds: Seconds::new(*seconds).unwrap(),
                 models: None,
+                modes: None,
             })
             .collect();
         Pool {
@@ -169,7 +177,7 @@ mod tests {
         #[case] asked: (&str, u32),
         #[case] expected: Option<(&str, u32)>,
     ) {
-        let nearest = pool(delivers).nearest("m", &shape(asked.0, asked.1));
+        let nearest = pool(delivers).nearest(&Wanted::new("m", shape(asked.0, asked.1)));
         assert_eq!(nearest, expected.map(|(resolution, seconds)| shape(resolution, seconds)));
     }
 
@@ -177,9 +185,23 @@ mod tests {
     fn abilities_can_depend_on_the_model() {
         let mut pool = pool(&[("480p", 15), ("1080p", 15)]);
         pool.delivers[1].models = Some(vec!["new".into()]);
-        assert!(pool.delivers("new", &shape("1080p", 15)));
-        assert!(!pool.delivers("old", &shape("1080p", 15)));
-        assert_eq!(pool.nearest("old", &shape("1080p", 15)), Some(shape("480p", 15)));
+        assert!(pool.delivers(&Wanted::new("new", shape("1080p", 15))));
+        let old = Wanted::new("old", shape("1080p", 15));
+        assert!(!pool.delivers(&old));
+        assert_eq!(pool.nearest(&old), Some(shape("480p", 15)));
+    }
+
+    #[test]
+    fn abilities_can_depend_on_the_mode() {
+        let mut pool = pool(&[("480p", 15), ("720p", 15)]);
+        pool.delivers[1].modes = Some(vec![Mode::Text]);
+        let text = Wanted::new("m", shape("720p", 6));
+        let image = Wanted { mode: Mode::Image, ..text };
+        assert!(pool.delivers(&text) && !pool.delivers(&image));
+        assert_eq!(pool.nearest(&image), Some(shape("480p", 6)));
+        assert_eq!(pool.longest("m", Mode::Image, Resolution::P720), None);
+        let edit = Wanted { mode: Mode::Edit, ..text };
+        assert_eq!(pool.nearest(&edit), None, "an edit in another form than its source is no edit");
     }
 
     #[test]

@@ -8,10 +8,12 @@
 //! | 720p, or longer than 6 s | `ssoSuper` | `ssoBasic` (a fallback: 480p, 6 s, and everybody is told) |
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Catalog, Model, NoToken, Pool, Resolution, Seconds, Shape};
+use crate::job::UnknownWord;
+use crate::{Catalog, Mode, Model, NoToken, Pool, Resolution, Seconds, Shape};
 
 /// The switches of `[video]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +71,60 @@ impl fmt::Display for Route {
     }
 }
 
+/// What becomes of a request when no token that can deliver it is to be had. The client decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnShortage {
+    /// A pool that delivers less makes it, if the operator allows that, and the client is told.
+    #[default]
+    Fallback,
+    /// It is refused.
+    Fail,
+    /// It waits for a token that can deliver it.
+    Wait,
+}
+
+impl OnShortage {
+    /// All choices.
+    pub const ALL: [OnShortage; 3] = [OnShortage::Fallback, OnShortage::Fail, OnShortage::Wait];
+
+    /// The word used in the API and the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OnShortage::Fallback => "fallback",
+            OnShortage::Fail => "fail",
+            OnShortage::Wait => "wait",
+        }
+    }
+}
+
+impl FromStr for OnShortage {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| UnknownWord(text.to_owned()))
+    }
+}
+
+/// What routing has to know about a video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The model, by name or alias.
+    pub model: &'a str,
+    /// The form.
+    pub shape: Shape,
+    /// How it is made.
+    pub mode: Mode,
+    /// Whether a pool that cannot deliver it as asked may make it, where the operator allows that.
+    pub fallback: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A video from text, for which a fallback will do.
+    pub const fn new(model: &'a str, shape: Shape) -> Self {
+        Self { model, shape, mode: Mode::Text, fallback: true }
+    }
+}
+
 /// A pool that may make the video, and what it would be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -82,16 +138,30 @@ pub struct Candidate {
 
 /// No pool of the model delivers such a video.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no pool delivers {} {}s with {model}; {available}", .asked.resolution, .asked.seconds)]
+#[error("{}", self.sentence())]
 pub struct Undeliverable {
     /// What was asked.
     pub asked: Shape,
+    /// How it was to be made.
+    pub mode: Mode,
     /// The model's public name.
     pub model: Box<str>,
     /// The longest video of that resolution that can be had; `None` when there is none of it at all.
     pub longest: Option<Seconds>,
-    /// What can be had, as a sentence.
+    /// What can be had in this mode, such as `480p up to 15s, 720p up to 15s`; empty when the model does not
+    /// have this mode at all.
     pub available: String,
+}
+
+impl Undeliverable {
+    fn sentence(&self) -> String {
+        let Self { asked: Shape { resolution, seconds, .. }, mode, model, available, .. } = self;
+        if available.is_empty() {
+            return format!("no pool makes {} with {model}", mode.phrase());
+        }
+        let what = if *mode == Mode::Text { String::new() } else { format!(" as {}", mode.phrase()) };
+        format!("no pool delivers {resolution} {seconds}s{what} with {model}; it makes {available}")
+    }
 }
 
 /// A video that is to be routed.
@@ -101,19 +171,20 @@ pub(crate) struct Question<'a> {
     pub(crate) model: &'a Model,
     /// The model's pools, by their places in the catalog.
     pools: &'a [usize],
-    pub(crate) asked: Shape,
+    pub(crate) wanted: Wanted<'a>,
     /// Whether anybody minds what the pools deliver.
     smart: bool,
 }
 
 impl<'a> Question<'a> {
     /// Looks the model up, by name or alias.
-    pub(crate) fn new(catalog: &'a Catalog, model: &str, asked: Shape, smart: bool) -> Result<Self, NoToken> {
-        let Some((model, pools)) = catalog.find(model) else {
+    pub(crate) fn new(catalog: &'a Catalog, wanted: &Wanted<'_>, smart: bool) -> Result<Self, NoToken> {
+        let Some((model, pools)) = catalog.find(wanted.model) else {
             let known: Vec<&str> = catalog.models().iter().map(|m| &*m.name).collect();
-            return Err(NoToken::UnknownModel { model: model.into(), known: known.join(", ") });
+            return Err(NoToken::UnknownModel { model: wanted.model.into(), known: known.join(", ") });
         };
-        Ok(Self { catalog, model, pools, asked, smart })
+        // From here on the model goes by its public name.
+        Ok(Self { catalog, model, pools, wanted: Wanted { model: &model.name, ..*wanted }, smart })
     }
 
     /// The candidates in the order in which they are to be tried, switches left aside: the pools that deliver
@@ -121,7 +192,7 @@ impl<'a> Question<'a> {
     ///
     /// Without smart routing: the model's pools in order, each asked for exactly what was asked.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate> {
-        let Self { asked, smart, .. } = *self;
+        let Self { wanted: Wanted { shape: asked, .. }, smart, .. } = *self;
         let pools = self.pools.iter().copied();
         let sufficient = pools.clone().filter(move |pool| !smart || self.delivers(*pool)).enumerate();
         let sufficient = sufficient.map(move |(nth, pool)| {
@@ -136,7 +207,7 @@ impl<'a> Question<'a> {
         let insufficient = pools.rev().take_while(move |_| smart && self.deliverable());
         let insufficient = insufficient.filter(move |pool| !self.delivers(*pool));
         let insufficient = insufficient.filter_map(move |pool| {
-            let sent = self.catalog.pools()[pool].nearest(&self.model.name, &asked)?;
+            let sent = self.catalog.pools()[pool].nearest(&self.wanted)?;
             Some(Candidate { pool, route: Route::Fallback, sent })
         });
         sufficient.chain(insufficient)
@@ -150,10 +221,10 @@ impl<'a> Question<'a> {
         if !self.smart || self.deliverable() {
             return Ok(());
         }
-        let longest = self.longest(self.asked.resolution);
-        let available = self.available();
-        let model = self.model.name.clone();
-        Err(NoToken::Undeliverable(Box::new(Undeliverable { asked: self.asked, model, longest, available })))
+        let Wanted { shape: asked, mode, .. } = self.wanted;
+        let longest = self.longest(asked.resolution);
+        let (model, available) = (self.model.name.clone(), self.available());
+        Err(NoToken::Undeliverable(Box::new(Undeliverable { asked, mode, model, longest, available })))
     }
 
     /// The pools that cannot deliver it as asked, if that matters.
@@ -167,25 +238,21 @@ impl<'a> Question<'a> {
     }
 
     fn delivers(&self, pool: usize) -> bool {
-        self.catalog.pools()[pool].delivers(&self.model.name, &self.asked)
+        self.catalog.pools()[pool].delivers(&self.wanted)
     }
 
     /// The longest video of a resolution that some pool delivers.
     fn longest(&self, resolution: Resolution) -> Option<Seconds> {
         let pools = self.pools.iter().map(|pool| &self.catalog.pools()[*pool]);
-        pools.filter_map(|pool| pool.longest(&self.model.name, resolution)).max()
+        pools.filter_map(|pool| pool.longest(&self.model.name, self.wanted.mode, resolution)).max()
     }
 
-    /// "it makes 480p up to 15s, 720p up to 15s".
+    /// "480p up to 15s, 720p up to 15s".
     fn available(&self) -> String {
         let offer =
             |resolution| self.longest(resolution).map(|seconds| format!("{resolution} up to {seconds}s"));
         let offers: Vec<String> = Resolution::ALL.into_iter().filter_map(offer).collect();
-        if offers.is_empty() {
-            "it makes nothing".to_owned()
-        } else {
-            format!("it makes {}", offers.join(", "))
-        }
+        offers.join(", ")
     }
 }
 
@@ -260,7 +327,7 @@ mod tests {
     }
 
     fn question(catalog: &Catalog, asked: Shape, smart: bool) -> Question<'_> {
-        Question::new(catalog, "grok-video", asked, smart).unwrap()
+        Question::new(catalog, &Wanted::new("grok-video", asked), smart).unwrap()
     }
 
     #[rstest]
@@ -303,6 +370,23 @@ mod tests {
             refused.to_string(),
             "no pool delivers 1080p 6s with grok-imagine-video; it makes 480p up to 15s, 720p up to 15s"
         );
+    }
+
+    #[test]
+    fn a_mode_that_no_pool_has_is_named() {
+        let mut pools: Vec<Pool> = Catalog::founding().pools().iter().map(|p| (**p).clone()).collect();
+        for capability in pools.iter_mut().flat_map(|pool| &mut pool.delivers) {
+            capability.modes = Some(vec![Mode::Text, Mode::Image]);
+        }
+        let catalog = Catalog::new(pools, Catalog::founding().models().to_vec()).unwrap();
+        let refused = |mode, resolution| {
+            let wanted = Wanted { mode, ..Wanted::new("grok-video", shape(resolution, 6)) };
+            Question::new(&catalog, &wanted, true).unwrap().check().unwrap_err().to_string()
+        };
+        let edit = refused(Mode::Edit, Resolution::P480);
+        assert_eq!(edit, "no pool makes an edit of a video with grok-imagine-video");
+        let image = refused(Mode::Image, Resolution::P1080);
+        assert!(image.starts_with("no pool delivers 1080p 6s as a video from an image with"), "{image}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Input, JobId, Mode, Role, Source, Wanted};
+
 /// A resolution class. It is named by the short side of the picture in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Resolution {
@@ -218,6 +220,17 @@ impl AspectRatio {
         }
     }
 
+    /// The ratio that a picture of this size comes nearest to.
+    pub fn nearest(width: u32, height: u32) -> AspectRatio {
+        let ratio = |w: u32, h: u32| (f64::from(w.max(1)) / f64::from(h.max(1))).ln();
+        let distance = |candidate: &AspectRatio| {
+            let (w, h) = candidate.parts();
+            (ratio(w, h) - ratio(width, height)).abs()
+        };
+        let nearest = Self::ALL.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.expect("there are ratios")
+    }
+
     /// Which way such a picture lies.
     pub const fn orientation(self) -> Orientation {
         let (width, height) = self.parts();
@@ -252,6 +265,23 @@ pub struct Shape {
     pub aspect_ratio: AspectRatio,
 }
 
+impl Shape {
+    /// Width and height in pixels that such a picture usually has, such as 1280x720 and 848x480. Both are even,
+    /// as encoders want them.
+    pub const fn usual_size(&self) -> (u32, u32) {
+        let short = match self.resolution {
+            Resolution::P480 => 480,
+            Resolution::P720 => 720,
+            Resolution::P1080 => 1080,
+        };
+        let (width, height) = self.aspect_ratio.parts();
+        let long = if width >= height { short * width / height } else { short * height / width };
+        // 16:9 of 480p is no whole number of pixels; all others are. Video models work in blocks of 16.
+        let long = if short == 480 { long / 16 * 16 } else { long };
+        if width >= height { (long, short) } else { (short, long) }
+    }
+}
+
 /// `720p 6s 16:9`
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -264,10 +294,17 @@ impl fmt::Display for Shape {
 pub struct VideoSpec {
     /// The model, by the name or alias that the caller used.
     pub model: Box<str>,
-    /// What the video shows. Not empty, at most [`VideoSpec::PROMPT_MAX`] characters.
+    /// What the video shows. At most [`VideoSpec::PROMPT_MAX`] characters; empty only where an image is the
+    /// first frame.
     pub prompt: Box<str>,
-    /// Its form.
+    /// Its form. Of an extension: that of the whole, what it begins with included.
     pub shape: Shape,
+    /// How it is made.
+    pub mode: Mode,
+    /// What it is made from: as many as the mode wants.
+    pub inputs: Vec<Input>,
+    /// Of an extension: how much is added.
+    pub added: Option<Seconds>,
 }
 
 impl VideoSpec {
@@ -277,15 +314,42 @@ impl VideoSpec {
     /// # Errors
     /// When the prompt is blank or longer than [`VideoSpec::PROMPT_MAX`] characters.
     pub fn new(model: impl Into<Box<str>>, prompt: &str, shape: Shape) -> Result<Self, SpecError> {
+        Self::made_from(model, prompt, shape, (Mode::Text, Vec::new()))
+    }
+
+    /// A video that is made in another way than from words alone.
+    ///
+    /// # Errors
+    /// Those of [`VideoSpec::new`]; a first frame may do without a prompt.
+    pub fn made_from(
+        model: impl Into<Box<str>>,
+        prompt: &str,
+        shape: Shape,
+        (mode, inputs): (Mode, Vec<Input>),
+    ) -> Result<Self, SpecError> {
         let prompt = prompt.trim();
-        if prompt.is_empty() {
+        if prompt.is_empty() && mode != Mode::Image {
             return Err(SpecError::PromptMissing);
         }
         // Counting bytes first spares long texts the walk over their characters.
         if prompt.len() > Self::PROMPT_MAX && prompt.chars().count() > Self::PROMPT_MAX {
             return Err(SpecError::PromptTooLong);
         }
-        Ok(Self { model: model.into(), prompt: prompt.into(), shape })
+        Ok(Self { model: model.into(), prompt: prompt.into(), shape, mode, inputs, added: None })
+    }
+
+    /// What routing has to know.
+    pub fn wanted(&self, fallback: bool) -> Wanted<'_> {
+        Wanted { model: &self.model, shape: self.shape, mode: self.mode, fallback }
+    }
+
+    /// The earlier video that this one is made from, if filmgate made that.
+    pub fn source_job(&self) -> Option<JobId> {
+        let video = self.inputs.iter().find(|input| input.role == Role::Video)?;
+        match video.source {
+            Source::Job { id } => Some(id),
+            _ => None,
+        }
     }
 }
 
@@ -370,6 +434,47 @@ mod tests {
     #[case(359, None)]
     fn classes_by_short_side(#[case] pixels: u32, #[case] expected: Option<Resolution>) {
         assert_eq!(Resolution::of_short_side(pixels), expected);
+    }
+
+    #[rstest]
+    #[case(1280, 720, "16:9")]
+    #[case(752, 416, "16:9")]
+    #[case(1000, 990, "1:1")]
+    #[case(1024, 1792, "9:16")]
+    #[case(640, 480, "4:3")]
+    #[case(3, 2, "3:2")]
+    #[case(5000, 1, "16:9")]
+    #[case(0, 0, "1:1")]
+    fn pictures_have_a_nearest_ratio(#[case] width: u32, #[case] height: u32, #[case] expected: &str) {
+        assert_eq!(AspectRatio::nearest(width, height).as_str(), expected);
+    }
+
+    #[rstest]
+    #[case("480p", "16:9", (848, 480))]
+    #[case("480p", "9:16", (480, 848))]
+    #[case("480p", "1:1", (480, 480))]
+    #[case("480p", "3:2", (720, 480))]
+    #[case("720p", "16:9", (1280, 720))]
+    #[case("720p", "9:16", (720, 1280))]
+    #[case("720p", "4:3", (960, 720))]
+    #[case("1080p", "16:9", (1920, 1080))]
+    #[case("1080p", "9:16", (1080, 1920))]
+    #[case("1080p", "2:3", (1080, 1620))]
+    fn usual_sizes(#[case] resolution: &str, #[case] aspect_ratio: &str, #[case] size: (u32, u32)) {
+        let (resolution, aspect_ratio) = (resolution.parse().unwrap(), aspect_ratio.parse().unwrap());
+        assert_eq!(Shape { resolution, seconds: Seconds::DEFAULT, aspect_ratio }.usual_size(), size);
+    }
+
+    #[test]
+    fn usual_sizes_are_even_and_of_the_same_form() {
+        for resolution in Resolution::ALL {
+            for aspect_ratio in AspectRatio::ALL {
+                let (w, h) = Shape { resolution, seconds: Seconds::DEFAULT, aspect_ratio }.usual_size();
+                assert!(w % 2 == 0 && h % 2 == 0, "{w}x{h}");
+                assert_eq!(AspectRatio::nearest(w, h), aspect_ratio, "{w}x{h}");
+                assert_eq!(Resolution::of_short_side(w.min(h)), Some(resolution), "{w}x{h}");
+            }
+        }
     }
 
     #[test]

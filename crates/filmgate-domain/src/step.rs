@@ -166,6 +166,11 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
     use JobState::{Delivering, Queued, Reserved, Running, Submitting};
     match (job.state, event) {
         (Queued, Event::Reserved(attempt)) => {
+            if job.attempts.is_empty() {
+                // Waiting for a token takes nothing from the time to make the video.
+                job.deadline = attempt.reserved_at + job.deadline.since(job.created_at);
+                job.wait_until = None;
+            }
             job.attempts.push(*attempt);
             job.state = Reserved;
             Some(durable(Next::Submit))
@@ -222,7 +227,8 @@ fn too_late(job: &Job) -> JobFailure {
         JobState::Reserved => (Fault::Gateway, "it was not submitted"),
         _ => (Fault::Upstream, "the upstream was not done"),
     };
-    let time = match job.deadline.since(job.created_at).as_secs() {
+    let began = job.attempts.first().map_or(job.created_at, |attempt| attempt.reserved_at);
+    let time = match job.deadline.since(began).as_secs() {
         seconds @ 0..120 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", seconds / 60),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use filmgate_domain::{
     AspectRatio, Blame, Catalog, Grant, NoToken, Reason, Resolution, Route, RoutingSettings, Seconds, Secret,
-    Settlement, Shape, Timestamp, TokenId, TokenInfo, TokenManager, TokenStatus,
+    Settlement, Shape, Timestamp, TokenId, TokenInfo, TokenManager, TokenStatus, Wanted,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -41,7 +41,7 @@ impl Gateway {
     }
 
     fn reserve(&mut self, asked: Shape) -> Result<Grant, NoToken> {
-        self.manager.reserve(MODEL, asked, NOW, &mut self.rng)
+        self.manager.reserve(&Wanted::new(MODEL, asked), NOW, &mut self.rng)
     }
 
     /// The pool that the founding call chooses.
@@ -178,7 +178,7 @@ fn f5_super_counts_as_unavailable_for_whatever_reason() {
         unavailable(&mut gateway.manager);
         let grant = gateway.reserve(video("720p", 6)).expect("Basic makes it");
         assert_eq!(grant.route, Route::Fallback, "{reason}");
-        let why = gateway.manager.why_not_before(grant.pool, MODEL, video("720p", 6), NOW);
+        let why = gateway.manager.why_not_before(grant.pool, &Wanted::new(MODEL, video("720p", 6)), NOW);
         assert!(why.starts_with("ssoSuper: ") && why.ends_with(reason), "{why:?} does not say {reason:?}");
         gateway.manager.release(grant.reservation, NOW);
     }

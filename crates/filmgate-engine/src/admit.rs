@@ -1,38 +1,49 @@
 //! Takes a request in: a token is chosen and reserved, the job goes to disk, the client gets its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use filmgate_domain::{
-    Attempt, CallerId, Event, Grant, Job, JobId, JobState, NoToken, Route, RoutingLine, RoutingSettings,
-    Shape, Timestamp, VideoSpec,
+    Attempt, CallerId, Decision, Grant, Job, JobId, JobState, NoToken, OnShortage, Reservation, Route,
+    RoutingLine, RoutingSettings, Settlement, Shape, Timestamp, TokenManager, VideoSpec, Wanted,
 };
-use filmgate_store::StoreError;
+use filmgate_store::{Claim, StoreError};
 
 use crate::cell::Cell;
 use crate::settle::token_id;
+use crate::waiting::seconds;
 use crate::{Desk, Engine, Recent};
 
 /// A video that somebody asks for.
-#[derive(Clone, Debug)]
 pub struct Request {
     /// Who asks.
     pub caller: CallerId,
     /// What for.
     pub spec: VideoSpec,
+    /// The files among its inputs, in their order.
+    pub files: Vec<Bytes>,
+    /// What the client chose besides.
+    pub choice: Choice,
     /// A hash of path and body: what makes two requests of a caller identical.
     pub fingerprint: [u8; 32],
-    /// Whether the client says that it repeats itself (it got no answer): then an identical request's job is
-    /// joined instead of making a second video.
-    pub is_retry: bool,
+    /// What to write down beside the job, for repeats of the request.
+    pub keep: Option<Keep>,
 }
 
-/// An admitted request.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// The job; it is on disk.
-    pub job: Arc<Job>,
-    /// Whether it was there before, started by an identical request.
-    pub joined: bool,
+/// Told the job as it goes to disk; gives the claim that goes there with it. It is dropped when both are on
+/// disk or nothing is, whoever still listens.
+pub type Keep = Box<dyn Fn(&Job) -> Option<Claim> + Send>;
+
+/// What a client chooses besides the video itself.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// What becomes of the request when no token that can deliver it is to be had.
+    pub on_shortage: OnShortage,
+    /// How long it waits for one, where it is to wait.
+    pub max_wait: Option<Duration>,
+    /// Where to tell its end, besides the caller's own webhook.
+    pub webhook: Option<Box<str>>,
 }
 
 /// Why a request is not admitted.
@@ -44,6 +55,9 @@ pub enum AdmitError {
     /// It could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What it is made from could not be written down.
+    #[error("the inputs could not be kept: {0}")]
+    Inputs(std::io::Error),
     /// Filmgate is being stopped.
     #[error("filmgate is being stopped; ask again in a moment")]
     Stopping,
@@ -53,91 +67,130 @@ pub enum AdmitError {
 pub(crate) const JOINABLE_SECONDS: u64 = 60;
 
 impl Engine {
-    /// Admits a video: chooses and reserves a token, and writes the job down. When this returns, the job is
-    /// on disk and will be made, whoever still listens.
+    /// Admits a video: chooses and reserves a token, or lets it wait for one, and writes the job down. When
+    /// this returns, the job is on disk and goes its way, whoever still listens.
     ///
     /// # Errors
     /// When no token is to be had, or the job cannot be written; then nothing stays reserved.
-    pub async fn admit(&self, request: Request) -> Result<Admission, AdmitError> {
+    pub async fn admit(&self, request: Request) -> Result<Arc<Job>, AdmitError> {
         if self.inner.stopping.is_cancelled() {
             return Err(AdmitError::Stopping);
         }
-        if request.is_retry
-            && let Some(job) = self.joinable(&request).await?
-        {
-            let token_id = token_id(&job);
-            tracing::info!(job = %job.id, token_id, "joined by an identical retry");
-            return Ok(Admission { job, joined: true });
-        }
         let now = self.now();
-        let (job, grant) = self.choose(&request, now)?;
+        let (job, reservation) = self.choose(&request, now)?;
         // A task of its own: a client that hangs up here must not leave a reservation or a job behind.
-        let engine = self.clone();
-        let admitted = self.inner.tasks.spawn(async move { engine.write_down(job, grant).await });
-        let job = admitted.await.map_err(|_| AdmitError::Stopping)??;
-        Ok(Admission { job, joined: false })
+        let (engine, files, keep) = (self.clone(), request.files, request.keep);
+        let admitted =
+            self.inner.tasks.spawn(async move { engine.write_down(job, reservation, &files, keep).await });
+        admitted.await.map_err(|_| AdmitError::Stopping)?
     }
 
-    fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Grant), AdmitError> {
+    fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Option<Reservation>), AdmitError> {
         let mut desk = self.desk();
+        // Whoever waits comes first; a newcomer gets what none of them can use.
+        let served = self.serve_room(&mut desk, now);
         let id = JobId::new(now, &mut desk.rng);
-        let (attempt, grant) = self.choose_token(&mut desk, id, &request.spec, 1, now)?;
+        let decided = self.decide(&mut desk, id, &request.spec, &request.choice, now);
         drop(desk);
-        let job = Job {
-            id,
-            caller: request.caller,
-            spec: request.spec.clone(),
-            state: JobState::Reserved,
-            progress: 0,
-            created_at: now,
-            deadline: now + self.inner.settings.load().deadline,
-            finished_at: None,
-            fingerprint: request.fingerprint,
-            attempts: vec![attempt],
-            blamed: 0,
-            fetches: 0,
-            failure: None,
-            delivered: None,
-            file_removed_at: None,
-        };
-        Ok((job, grant))
+        self.seat_all(served);
+        let decided = decided.inspect_err(|error| self.inner.metrics.refused(error))?;
+        let times = (now, now + self.inner.settings.load().deadline);
+        let job = Job::new(id, request.caller, request.spec.clone(), request.fingerprint, times);
+        let Choice { on_shortage, webhook, .. } = request.choice.clone();
+        let job = Job { on_shortage, webhook, ..job };
+        Ok(match decided {
+            Decided::Token(attempt, reservation) => {
+                (Job { state: JobState::Reserved, attempts: vec![*attempt], ..job }, Some(reservation))
+            }
+            Decided::Wait { until, why } => {
+                let at_most = seconds(until.since(now));
+                tracing::info!(job = %id, "waits for a token, {at_most} at most: {why}");
+                (Job { wait_until: Some(until), ..job }, None)
+            }
+        })
     }
 
-    /// Chooses and reserves a token, and says so in the log.
-    fn choose_token(
+    /// A sufficient token if there is one; else what the client and the operator want then.
+    fn decide(
         &self,
         desk: &mut Desk,
         job: JobId,
         spec: &VideoSpec,
-        n: u32,
+        choice: &Choice,
         now: Timestamp,
-    ) -> Result<(Attempt, Grant), NoToken> {
-        let Desk { manager, rng } = desk;
-        let grant = manager.reserve(&spec.model, spec.shape, now, rng).inspect_err(|error| {
-            if matches!(error, NoToken::Shortage(_)) {
-                tracing::warn!(job = %job, "{}", RoutingLine::NoToken { asked: spec.shape });
-            }
-            self.inner.metrics.refused(error);
-        })?;
+    ) -> Result<Decided, NoToken> {
+        let Desk { manager, rng, .. } = desk;
+        let wanted = spec.wanted(false);
+        if let Some(grant) = manager.try_reserve(&wanted, now, rng)? {
+            let attempt = self.attempt(manager, job, &wanted, &grant, None, now);
+            return Ok(Decided::Token(Box::new(attempt), grant.reservation));
+        }
+        // Made once: it walks over all tokens.
+        let wanted = spec.wanted(choice.on_shortage == OnShortage::Fallback);
+        let decision = manager.explain(&wanted, now)?;
+        let until = match choice.on_shortage {
+            OnShortage::Fallback => self.busy_until(manager.routing(), &decision, now),
+            OnShortage::Wait => Some(now + choice.max_wait.unwrap_or_default()),
+            OnShortage::Fail => None,
+        };
+        if let Some(until) = until {
+            return Ok(Decided::Wait { until, why: decision.why_not_before() });
+        }
+        if decision.chosen.is_some()
+            && let Some(grant) = manager.try_reserve(&wanted, now, rng)?
+        {
+            let why = decision.why_not_before();
+            let attempt = self.attempt(manager, job, &wanted, &grant, Some(why), now);
+            return Ok(Decided::Token(Box::new(attempt), grant.reservation));
+        }
+        if wanted.fallback {
+            tracing::warn!(%job, "{}", RoutingLine::NoToken { asked: spec.shape });
+        }
+        Err(NoToken::Shortage(Box::new(decision)))
+    }
+
+    /// Until when a busy token is waited for rather than falling back, if that makes sense.
+    fn busy_until(
+        &self,
+        routing: &RoutingSettings,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let until = now + self.inner.settings.load().busy_wait;
+        let may_fall_back = routing.smart_token_routing && routing.allow_fallback_to_basic;
+        (until > now && may_fall_back && decision.merely_busy(until)).then_some(until)
+    }
+
+    /// The first attempt of a job with a token that was just reserved; says in the log what was chosen. `why`
+    /// other pools did not get it is found out where it is not given.
+    pub(crate) fn attempt(
+        &self,
+        manager: &mut TokenManager,
+        job: JobId,
+        wanted: &Wanted<'_>,
+        grant: &Grant,
+        why: Option<String>,
+        now: Timestamp,
+    ) -> Attempt {
         let catalog = Arc::clone(manager.catalog());
         let pool = &catalog.pools()[grant.pool];
-        let model = catalog.model(&spec.model).and_then(|m| m.upstream_name(&pool.name));
+        let model = catalog.model(wanted.model).and_then(|m| m.upstream_name(&pool.name));
         let reason = if grant.pool == grant.first_choice {
             String::new()
         } else {
-            manager.why_not_before(grant.pool, &spec.model, spec.shape, now)
+            why.unwrap_or_else(|| manager.why_not_before(grant.pool, wanted, now))
         };
         let info = manager.get(grant.reservation.token).expect("a reserved token is known");
         let from = &catalog.pools()[grant.first_choice].name;
         let names = Names { from, to: &pool.name, token: info.token.preview() };
-        log_choice(job, &grant, spec.shape, &names, manager.routing());
+        log_choice(job, grant, wanted.shape, &names, manager.routing());
         self.inner.metrics.chosen(&pool.name, grant.route);
-        let attempt = Attempt {
-            n,
+        Attempt {
+            n: 1,
             token: grant.reservation.token,
             pool: pool.name.clone(),
             upstream: pool.upstream.clone(),
-            model: model.unwrap_or(&spec.model).into(),
+            model: model.unwrap_or(wanted.model).into(),
             route: grant.route,
             reason: reason.into(),
             sent: grant.sent,
@@ -153,23 +206,38 @@ impl Engine {
             settled_at: None,
             charged: false,
             slot_until: None,
-        };
-        Ok((attempt, grant))
+        }
     }
 
-    async fn write_down(&self, job: Job, grant: Grant) -> Result<Arc<Job>, AdmitError> {
-        if let Err(error) = self.inner.store.admit(&job).await {
-            let now = self.now();
-            self.desk().manager.release(grant.reservation, now);
+    async fn write_down(
+        &self,
+        job: Job,
+        reservation: Option<Reservation>,
+        files: &[Bytes],
+        keep: Option<Keep>,
+    ) -> Result<Arc<Job>, AdmitError> {
+        let claim = keep.as_ref().and_then(|keep| keep(&job));
+        let written = match self.keep_inputs(&job, files).await {
+            Ok(()) => self.inner.store.admit_claiming(&job, claim).await.map_err(AdmitError::from),
+            Err(error) => Err(AdmitError::Inputs(error)),
+        };
+        if let Err(error) = written {
+            if let Some(reservation) = reservation {
+                self.settle(reservation, Settlement { spent_at: None, slot_until: None });
+            }
+            self.drop_inputs(&job).await;
             let token_id = token_id(&job);
             tracing::error!(job = %job.id, token_id, %error, "the job could not be written and is not admitted");
-            return Err(error.into());
+            return Err(error);
         }
         let job = Arc::new(job);
         self.inner.metrics.admitted();
-        let cell = Cell::new(Arc::clone(&job), Some(grant.reservation));
+        let cell = Cell::new(Arc::clone(&job), reservation);
         self.take_up(&cell);
-        self.inner.scheduler.wake_at(self.now(), job.id);
+        if job.state == JobState::Queued {
+            self.line_up(&cell);
+        }
+        self.inner.scheduler.wake_at(job.wait_until.unwrap_or_else(|| self.now()), job.id);
         Ok(job)
     }
 
@@ -181,12 +249,20 @@ impl Engine {
         self.recent().insert((job.caller, job.fingerprint), recent);
     }
 
-    /// The job of an identical request, while it runs and for a minute after.
-    async fn joinable(&self, request: &Request) -> Result<Option<Arc<Job>>, StoreError> {
+    /// The job of an identical request of this caller, while it runs and for a minute after: what a client
+    /// joins that says that it repeats itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn joinable(
+        &self,
+        caller: CallerId,
+        fingerprint: [u8; 32],
+    ) -> Result<Option<Arc<Job>>, StoreError> {
         let oldest = self.now() - std::time::Duration::from_secs(JOINABLE_SECONDS);
         let found = self
             .recent()
-            .get(&(request.caller, request.fingerprint))
+            .get(&(caller, fingerprint))
             .filter(|recent| recent.finished_at.is_none_or(|at| at >= oldest))
             .map(|recent| recent.job);
         match found {
@@ -194,42 +270,14 @@ impl Engine {
             None => Ok(None),
         }
     }
-
-    /// Looks for a token for a queued job.
-    pub(crate) async fn route(&self, cell: &Arc<Cell>) {
-        let mut held = cell.gate.lock().await;
-        let job = cell.job();
-        let now = self.now();
-        if job.state != JobState::Queued {
-            return;
-        }
-        if now >= job.deadline {
-            drop(held);
-            return self.proceed(cell, Event::DeadlinePassed).await;
-        }
-        let n = job.attempts.len() as u32 + 1;
-        let chosen = self.choose_token(&mut self.desk(), job.id, &job.spec, n, now);
-        let event = match chosen {
-            Ok((attempt, grant)) => {
-                held.reservation = Some(grant.reservation);
-                Event::Reserved(Box::new(attempt))
-            }
-            Err(error) => Event::NoToken { retry_at: worth_waiting(&error, now), why: error.to_string() },
-        };
-        if let Some(next) = self.happen_holding(cell, held, event).await {
-            self.arrange(cell, next);
-        }
-    }
 }
 
-/// When to look again for a token that an accepted job lacks: when one is expected, and every other second
-/// while one is merely busy.
-fn worth_waiting(error: &NoToken, now: Timestamp) -> Option<Timestamp> {
-    let NoToken::Shortage(decision) = error else { return None };
-    let soon = decision.busy().then(|| now + std::time::Duration::from_secs(2));
-    let next = [decision.expected(), soon].into_iter().flatten().min();
-    // Never at once: time moves on in whole milliseconds, and so must a job.
-    next.map(|at| at.max(now + std::time::Duration::from_millis(100)))
+/// What becomes of a request.
+enum Decided {
+    /// A token was reserved.
+    Token(Box<Attempt>, Reservation),
+    /// It waits for one.
+    Wait { until: Timestamp, why: String },
 }
 
 struct Names<'a> {

@@ -196,10 +196,10 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
     }
 }
 
-async fn remove_unwanted(file: &Path) {
+pub(crate) async fn remove_unwanted(file: &Path) {
     match tokio::fs::remove_file(file).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(file = %file.display(), %error, "the file of a failed job could not be removed");
+            tracing::warn!(file = %file.display(), %error, "a file that nobody needs could not be removed");
         }
         _ => {}
     }

@@ -8,14 +8,19 @@ mod admit;
 mod cell;
 mod clock;
 mod deliver;
+mod inputs;
+mod links;
 mod metrics;
 mod operator;
 mod poll;
+mod poster;
 mod recover;
 mod retention;
+mod room;
 mod scheduler;
 mod settle;
 mod submit;
+mod waiting;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,23 +28,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use filmgate_domain::{
     CallerId, Catalog, Job, JobId, RoutingSettings, Rules, Secret, Timestamp, TokenId, TokenManager,
 };
 use filmgate_store::{Store, StoreError};
 use filmgate_upstream::Upstream;
 use rand::rngs::StdRng;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use admit::{Admission, AdmitError, Request};
+pub use admit::{AdmitError, Choice, Keep, Request};
 pub use clock::{SystemClock, Timer};
-pub use filmgate_upstream::Checked;
+pub use filmgate_media::{Measured, PosterError, ProbeError};
+pub use filmgate_upstream::{Answered, Checked, Outside, OutsideError};
 pub use metrics::Metrics;
 pub use operator::{OperatorError, PoolView, TokenView};
 
 use cell::Cell;
+use links::Links;
+use room::Room;
 use scheduler::Scheduler;
 
 /// The job engine. Cloning it is cheap; all clones are the same engine.
@@ -58,6 +67,8 @@ pub struct Parts {
     pub rng: StdRng,
     /// Where videos are kept. Created if missing.
     pub media_dir: PathBuf,
+    /// The key that signs links.
+    pub link_key: [u8; 32],
     /// Whether jobs move on. False: the books can be read and kept, but nothing is sent or fetched.
     pub works: bool,
     /// The rest, which a reload can change.
@@ -73,6 +84,8 @@ pub struct Settings {
     pub routing: RoutingSettings,
     /// The limits of `[jobs]`.
     pub rules: Rules,
+    /// How long a busy token is waited for before a fallback; zero: not at all.
+    pub busy_wait: Duration,
     /// How long a job may take until its upstream is done.
     pub deadline: Duration,
     /// Refusals in a row after which a token expires.
@@ -85,6 +98,12 @@ pub struct Settings {
     pub max_bytes: u64,
     /// The largest single video, in bytes.
     pub max_file: u64,
+    /// The address that clients use, without a slash at the end.
+    pub public_url: String,
+    /// How long links to videos work.
+    pub link_ttl: Duration,
+    /// Goes to addresses that clients name.
+    pub outside: Arc<Outside>,
     /// The upstreams by name.
     pub upstreams: HashMap<Box<str>, Line>,
 }
@@ -110,19 +129,26 @@ pub(crate) struct Inner {
     /// Which job an identical request of the same caller started last.
     recent: Mutex<HashMap<(CallerId, [u8; 32]), Recent>>,
     scheduler: Scheduler,
+    /// Says that the room, or when a token comes free by itself, is not as it was.
+    stirred: Notify,
     media_dir: PathBuf,
+    links: Links,
     metrics: Metrics,
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
     /// Bounds how many files are fetched at once.
     deliveries: Semaphore,
+    /// Bounds how many posters are made at once.
+    decoders: Semaphore,
 }
 
 /// Where tokens are chosen: everything under one lock, held for nanoseconds and never across an await.
 pub(crate) struct Desk {
     pub(crate) manager: TokenManager,
     pub(crate) rng: StdRng,
+    /// The jobs that wait for a token.
+    pub(crate) room: Room,
 }
 
 pub(crate) struct Recent {
@@ -139,30 +165,36 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or the media directory cannot be made.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let Parts { store, timer, rng, media_dir, works, settings } = parts;
-        tokio::fs::create_dir_all(media_dir.join(deliver::PARTIAL)).await.map_err(StartError::Media)?;
+        let Parts { store, timer, rng, media_dir, link_key, works, settings } = parts;
+        for inner in [deliver::PARTIAL, inputs::INPUTS, poster::POSTERS] {
+            tokio::fs::create_dir_all(media_dir.join(inner)).await.map_err(StartError::Media)?;
+        }
         let mut manager = TokenManager::new(Arc::clone(&settings.catalog), settings.routing);
         manager.set_blame_rule(settings.fail_threshold, settings.first_pause);
         let engine = Engine {
             inner: Arc::new(Inner {
                 store,
                 timer,
-                desk: Mutex::new(Desk { manager, rng }),
+                desk: Mutex::new(Desk { manager, rng, room: Room::default() }),
                 settings: ArcSwap::from_pointee(settings),
                 retired: Mutex::default(),
                 active: Mutex::default(),
                 recent: Mutex::default(),
                 scheduler: Scheduler::default(),
+                stirred: Notify::new(),
                 media_dir,
+                links: Links::new(link_key),
                 metrics: Metrics::default(),
                 tasks: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 deliveries: Semaphore::new(DELIVERIES_AT_ONCE),
+                decoders: Semaphore::new(poster::DECODERS),
             }),
         };
         engine.recover(works).await?;
         if works {
             tokio::spawn(engine.clone().run_scheduler());
+            tokio::spawn(engine.clone().run_waiting());
             tokio::spawn(engine.clone().run_retention());
         }
         Ok(engine)
@@ -187,6 +219,11 @@ impl Engine {
             return Ok(Some(cell.job()));
         }
         Ok(self.inner.store.job(id).await?.map(Arc::new))
+    }
+
+    /// The latest state of a job that was read from the store a moment ago.
+    pub fn latest(&self, job: Job) -> Arc<Job> {
+        self.cell(job.id).map_or_else(|| Arc::new(job), |cell| cell.job())
     }
 
     /// Follows an unfinished job: each change can be awaited. `None` when it is not in progress.
@@ -219,6 +256,38 @@ impl Engine {
         deliver::path(&self.inner.media_dir, job)
     }
 
+    /// A fresh link to the file of a job: whoever has it can watch, for as long as the settings say.
+    pub fn link(&self, job: JobId) -> String {
+        let settings = self.inner.settings.load();
+        self.inner.links.make(&settings.public_url, job, self.now(), settings.link_ttl)
+    }
+
+    /// Whether a link to the file of a job was made here and still works.
+    pub fn is_link(&self, job: JobId, expires: i64, signature: &str) -> bool {
+        self.inner.links.check(job, expires, signature, self.now())
+    }
+
+    /// Whether some pool of this model belongs to an upstream that takes files only, and fetches nothing.
+    pub fn needs_files(&self, model: &str) -> bool {
+        let settings = self.inner.settings.load();
+        let Some(model) = settings.catalog.model(model) else { return false };
+        let mut pools = settings.catalog.pools_of(model).map(|index| &settings.catalog.pools()[index]);
+        pools.any(|pool| {
+            settings.upstreams.get(&pool.upstream).is_some_and(|line| !line.upstream.takes().urls)
+        })
+    }
+
+    /// Measures a video that a client sent.
+    ///
+    /// # Errors
+    /// When it is no video that filmgate can read.
+    pub async fn measure(&self, video: Bytes) -> Result<Measured, ProbeError> {
+        let length = video.len() as u64;
+        let probe = move || filmgate_media::probe(&mut std::io::Cursor::new(video), length);
+        let absurd = |_| ProbeError::Io(std::io::Error::other("measuring it failed"));
+        tokio::task::spawn_blocking(probe).await.map_err(absurd)?
+    }
+
     /// When retention will remove the file of a job that finished then.
     pub fn kept_until(&self, finished_at: Timestamp) -> Timestamp {
         finished_at + self.inner.settings.load().keep
@@ -226,6 +295,10 @@ impl Engine {
 
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.inner.desk.lock().expect("no panic while the desk is locked")
+    }
+
+    pub(crate) fn recent(&self) -> MutexGuard<'_, HashMap<(CallerId, [u8; 32]), Recent>> {
+        self.inner.recent.lock().expect("no panic under this lock")
     }
 
     pub(crate) fn cell(&self, id: JobId) -> Option<Arc<Cell>> {

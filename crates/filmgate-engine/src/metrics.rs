@@ -1,5 +1,7 @@
 //! What is counted on the way, for Prometheus.
 
+use std::time::Duration;
+
 use filmgate_domain::{Job, JobState, NoToken, Route, Timestamp, Verdict};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -41,12 +43,14 @@ pub struct Metrics {
     downgraded: Family<InPool, Counter>,
     below_sent: Family<InPool, Counter>,
     submit_seconds: Family<InPool, Histogram>,
+    wait_seconds: Family<InPool, Histogram>,
     video_seconds: Family<InPool, Histogram>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let submit = || Histogram::new([0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]);
+        let wait = || Histogram::new([0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0]);
         let video = || Histogram::new([1.0, 3.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0]);
         Self {
             admitted: Counter::default(),
@@ -58,6 +62,7 @@ impl Default for Metrics {
             downgraded: Family::default(),
             below_sent: Family::default(),
             submit_seconds: Family::new_with_constructor(submit),
+            wait_seconds: Family::new_with_constructor(wait),
             video_seconds: Family::new_with_constructor(video),
         }
     }
@@ -78,6 +83,8 @@ impl Metrics {
         to.register("videos_below_sent", help, self.below_sent.clone());
         let help = "Time until the upstream answered a submission, by pool";
         to.register("submit_duration_seconds", help, self.submit_seconds.clone());
+        let help = "Time that jobs waited for a token which came free later, by pool";
+        to.register("token_wait_seconds", help, self.wait_seconds.clone());
         let help = "Time from admission to the delivered file, by pool";
         to.register("video_duration_seconds", help, self.video_seconds.clone());
     }
@@ -93,6 +100,11 @@ impl Metrics {
             NoToken::Shortage(_) => "no_token",
         };
         self.refused.get_or_create(&Coded { code: code.to_owned() }).inc();
+    }
+
+    pub(crate) fn waited(&self, pool: &str, time: Duration) {
+        let pool = InPool { pool: pool.to_owned() };
+        self.wait_seconds.get_or_create(&pool).observe(time.as_secs_f64());
     }
 
     pub(crate) fn chosen(&self, pool: &str, route: Route) {

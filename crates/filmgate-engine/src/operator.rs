@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use filmgate_domain::{
-    Decision, Event, Failure, JobId, NoToken, Pool, PoolSummary, Shape, TokenId, TokenInfo, TokenManager,
-    TokenStatus,
+    Decision, Event, Failure, JobId, NoToken, Pool, PoolSummary, TokenId, TokenInfo, TokenManager,
+    TokenStatus, Wanted,
 };
 use filmgate_store::{Added, StoreError};
 use filmgate_upstream::Checked;
@@ -83,13 +83,22 @@ impl Engine {
             .collect()
     }
 
+    /// The pools that have a token at the moment.
+    pub fn ready_pools(&self) -> Vec<Box<str>> {
+        let now = self.now();
+        let mut desk = self.desk();
+        let catalog = Arc::clone(desk.manager.catalog());
+        let names = catalog.pools().iter().map(|pool| pool.name.clone());
+        names.filter(|name| desk.manager.token_info(name, now).is_some()).collect()
+    }
+
     /// How such a video would be routed now, and why. Nothing is reserved.
     ///
     /// # Errors
     /// When the model is unknown or no pool delivers such a video.
-    pub fn explain(&self, model: &str, asked: Shape) -> Result<Decision, NoToken> {
+    pub fn explain(&self, wanted: &Wanted<'_>) -> Result<Decision, NoToken> {
         let now = self.now();
-        self.desk().manager.explain(model, asked, now)
+        self.desk().manager.explain(wanted, now)
     }
 
     /// Adds tokens (their ids are ignored); the answer tells of each whether it was new.
@@ -116,6 +125,7 @@ impl Engine {
             // A token that comes back has not got its quota back by that.
             self.load_spending(now, |token| forgotten.contains(&token)).await?;
         }
+        self.serve_waiting();
         Ok(added)
     }
 
@@ -177,6 +187,7 @@ impl Engine {
             // Queued under the lock: two changes of one token reach the disk in their order.
             self.inner.store.save_tokens(&[info])
         };
+        self.serve_waiting();
         Ok(written.await?)
     }
 
@@ -202,6 +213,8 @@ impl Engine {
         desk.manager.set_blame_rule(settings.fail_threshold, settings.first_pause);
         desk.manager.reconfigure(Arc::clone(&settings.catalog), settings.routing, now);
         self.inner.settings.store(Arc::new(settings));
+        drop(desk);
+        self.serve_waiting();
     }
 
     /// Asks an upstream, with each of its tokens that may be chosen (at most 20), whether it

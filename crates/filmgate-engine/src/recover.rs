@@ -9,6 +9,7 @@ use filmgate_store::StoreError;
 
 use crate::admit::JOINABLE_SECONDS;
 use crate::cell::Cell;
+use crate::waiting::enter;
 use crate::{Engine, Recent, StartError};
 
 impl Engine {
@@ -21,18 +22,23 @@ impl Engine {
         self.remember_finished(now).await?;
         let unfinished = self.inner.store.unfinished().await?;
         let count = unfinished.len();
+        let mut cells = Vec::new();
         for job in unfinished {
             let cell = self.restore(job, now);
             self.take_up(&cell);
             if works {
                 self.proceed(&cell, Event::Recovered).await;
+                cells.push(cell);
             }
         }
         for token in removed {
             self.desk().manager.remove(token, now);
         }
+        // Only now: whoever is served must not get what another job holds.
+        cells.iter().for_each(|cell| enter(&mut self.desk(), cell, now));
         if works {
             self.clear_partial_files().await;
+            self.clear_inputs().await;
         }
         if works && count > 0 {
             tracing::info!(jobs = count, "unfinished jobs taken up");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use filmgate_domain::{JobId, Timestamp};
+use filmgate_domain::{Job, JobId, Timestamp};
 use filmgate_store::{StoreError, StoredFile};
 
 use crate::Engine;
@@ -17,12 +17,35 @@ impl Engine {
             if let Err(error) = self.remove_old_files().await {
                 tracing::error!(%error, "retention could not look through the kept videos");
             }
+            if let Err(error) = self.inner.store.forget_answers(self.now()).await {
+                tracing::error!(%error, "retention could not forget old answers");
+            }
             let next = self.now() + EVERY;
             tokio::select! {
                 () = self.inner.timer.sleep_until(next) => {}
                 () = self.inner.stopping.cancelled() => return,
             }
         }
+    }
+
+    /// Deletes a job that is at its end: its file goes, and nobody is shown it any more. What it cost stays
+    /// in the books. False while it is not at its end.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing was deleted.
+    pub async fn delete(&self, job: &Job) -> Result<bool, StoreError> {
+        if !job.state.is_final() {
+            return Ok(false);
+        }
+        let now = self.now();
+        self.inner.store.delete_job(job.id, now).await?;
+        // Should this be cut off, the next round of retention does it: the job is marked.
+        if job.has_file() {
+            crate::deliver::remove_unwanted(&self.file(job.id)).await;
+            self.drop_poster(job.id).await;
+            self.inner.store.file_removed(job.id, now).await?;
+        }
+        Ok(true)
     }
 
     fn forget_recent(&self) {
@@ -44,20 +67,21 @@ impl Engine {
                     continue;
                 }
             }
+            self.drop_poster(job).await;
             self.inner.store.file_removed(job, now).await?;
         }
         Ok(())
     }
 }
 
-/// Of these files, oldest first, those that finished before `oldest`, and then as many of the oldest as it
-/// takes to get below `max_bytes`.
+/// Of these files, oldest first: those that were deleted or finished before `oldest`, and then as many of the
+/// oldest as it takes to get below `max_bytes`.
 fn doomed(files: &[StoredFile], oldest: Timestamp, max_bytes: u64) -> Vec<JobId> {
     let mut total: u64 = files.iter().map(|file| file.bytes).sum();
     let mut doomed = Vec::new();
     for file in files {
-        if file.finished_at >= oldest && total <= max_bytes {
-            break;
+        if file.finished_at >= oldest && total <= max_bytes && !file.deleted {
+            continue;
         }
         total -= file.bytes;
         doomed.push(file.job);
@@ -71,7 +95,7 @@ mod tests {
 
     fn file(n: u8, finished_at: i64, bytes: u64) -> StoredFile {
         let finished_at = Timestamp::from_millis(finished_at);
-        StoredFile { job: JobId::from_bytes([n; 16]), finished_at, bytes }
+        StoredFile { job: JobId::from_bytes([n; 16]), finished_at, bytes, deleted: false }
     }
 
     #[test]
@@ -87,5 +111,12 @@ mod tests {
         assert_eq!(doomed(0, 150), [1, 2]);
         assert_eq!(doomed(31, 1000), [1, 2, 3]);
         assert_eq!(doomed(0, 0), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_was_deleted_goes_whatever_its_age() {
+        let files = [file(1, 10, 100), StoredFile { deleted: true, ..file(2, 20, 100) }];
+        let doomed = doomed(&files, Timestamp::from_millis(0), 1000);
+        assert_eq!(doomed, [JobId::from_bytes([2; 16])]);
     }
 }

@@ -9,8 +9,8 @@ use filmgate_domain::{
 use rand::RngExt as _;
 use tokio::sync::MutexGuard;
 
+use crate::Engine;
 use crate::cell::{Cell, Held};
-use crate::{Engine, Recent};
 
 impl Engine {
     /// Lets an event happen to a job. Returns what is next once everything is on disk; `None` when the event
@@ -43,8 +43,12 @@ impl Engine {
         self.inner.metrics.note(&before, &job, now);
         tell(&before, &job);
         cell.publish(Arc::clone(&job));
+        if before.state == JobState::Queued && job.state != JobState::Queued {
+            self.desk().room.leave(job.id);
+        }
         if job.state.is_final() {
             self.retire(&job);
+            self.drop_inputs(&job).await;
         }
         Some(effects.next)
     }
@@ -94,10 +98,14 @@ impl Engine {
         }
     }
 
-    /// Ends a reservation in memory; its end is on disk already.
+    /// Ends a reservation in memory; its end is on disk already. What comes free goes to whoever waits.
     pub(crate) fn settle(&self, reservation: Reservation, settlement: Settlement) {
         let now = self.now();
-        self.desk().manager.settle(reservation, settlement, now);
+        let mut desk = self.desk();
+        desk.manager.settle(reservation, settlement, now);
+        let served = self.serve_room(&mut desk, now);
+        drop(desk);
+        self.seat_all(served);
     }
 
     /// Takes a finished job out of memory.
@@ -129,13 +137,6 @@ impl Engine {
         for token in tokens.into_iter().filter(|token| !needed(token)) {
             self.inner.store.wipe_token(token).detach();
         }
-    }
-
-    pub(crate) fn recent(
-        &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<(filmgate_domain::CallerId, [u8; 32]), Recent>>
-    {
-        self.inner.recent.lock().expect("no panic under this lock")
     }
 
     /// Arranges what is next for a job.

@@ -35,10 +35,14 @@ impl Engine {
         let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
         let token = self.credential(cell, attempt.token);
         let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let inputs = self.order_inputs(&job, attempt, line.upstream.takes()).await?;
         let order = Order {
             model: &attempt.model,
             prompt: &job.spec.prompt,
             shape: attempt.sent,
+            mode: job.spec.mode,
+            inputs: &inputs,
+            added: job.spec.added,
             job: job.id,
             attempt: attempt.n,
         };

@@ -1,9 +1,10 @@
-//! A stop while the database cannot be written any more.
+//! A stop while the database cannot be written any more, and a client that hangs up meanwhile.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,9 +12,9 @@ use filmgate_domain::{
     AspectRatio, Catalog, Failure, JobState, Polled, Resolution, RoutingSettings, Rules, Seconds, Secret,
     Shape, Timestamp, TokenId, TokenInfo, VideoSpec,
 };
-use filmgate_engine::{Checked, Engine, Line, Parts, Request, Settings, SystemClock};
-use filmgate_store::{MasterKey, Store};
-use filmgate_upstream::{Order, Receipt, RemoteFile, Upstream};
+use filmgate_engine::{Checked, Choice, Engine, Keep, Line, Outside, Parts, Request, Settings, SystemClock};
+use filmgate_store::{Claim, MasterKey, Scope, Store};
+use filmgate_upstream::{Order, Receipt, RemoteFile, Takes, Upstream};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -26,6 +27,10 @@ impl Upstream for Counting {
     async fn submit(&self, _: &Secret, order: &Order<'_>) -> Result<Receipt, Failure> {
         self.0.fetch_add(1, SeqCst);
         Ok(Receipt { upstream_id: order.job.to_string().into() })
+    }
+
+    fn takes(&self) -> Takes {
+        Takes { urls: true, ids: false }
     }
 
     async fn poll(&self, _: &Secret, _: &str) -> Result<Polled, Failure> {
@@ -48,17 +53,44 @@ async fn start(dir: &Path, key: &MasterKey, upstream: &Arc<Counting>, works: boo
         catalog: Arc::new(Catalog::founding()),
         routing: RoutingSettings::default(),
         rules: Rules::default(),
+        busy_wait: Duration::from_secs(20),
         deadline: Duration::from_secs(900),
         fail_threshold: 5,
         first_pause: Duration::from_secs(60),
         keep: Duration::from_secs(3600),
         max_bytes: 1 << 30,
         max_file: 1 << 20,
+        public_url: "http://127.0.0.1".to_owned(),
+        link_ttl: Duration::from_secs(60),
+        outside: Arc::new(Outside::new(false, Duration::from_secs(1)).unwrap()),
         upstreams: HashMap::from([("xai".into(), line)]),
     };
     let store = Store::open(&dir.join("test.db"), key).unwrap();
     let (timer, rng) = (Arc::new(SystemClock), StdRng::seed_from_u64(1));
-    Engine::start(Parts { store, timer, rng, media_dir: dir.join("media"), works, settings }).await.unwrap()
+    Engine::start(Parts {
+        store,
+        timer,
+        rng,
+        media_dir: dir.join("media"),
+        link_key: [0; 32],
+        works,
+        settings,
+    })
+    .await
+    .unwrap()
+}
+
+/// A request for a video, of a caller and for a token that are there from now on.
+async fn red_fox(engine: &Engine) -> Request {
+    let now = Timestamp::from_millis(0);
+    let caller = engine.store().add_caller("tests", now).await.unwrap();
+    let token = TokenInfo::new(TokenId(0), "ssoBasic", Secret::new("secret"), now);
+    engine.add_tokens(vec![token]).await.unwrap();
+    let shape =
+        Shape { resolution: Resolution::P480, seconds: Seconds::DEFAULT, aspect_ratio: AspectRatio::R16x9 };
+    let spec = VideoSpec::new("grok-imagine-video", "a red fox", shape).unwrap();
+    let (files, choice) = (Vec::new(), Choice::default());
+    Request { files, choice, caller, spec, fingerprint: [0; 32], keep: None }
 }
 
 /// One thread, so that the order of what happens is certain.
@@ -70,17 +102,8 @@ async fn a_submission_that_is_not_on_disk_does_not_go_out() {
 
     // Admitted where nothing works, the job stays reserved.
     let engine = start(dir.path(), &key, &upstream, false).await;
-    let now = Timestamp::from_millis(0);
-    let caller = engine.store().add_caller("tests", now).await.unwrap();
-    engine
-        .add_tokens(vec![TokenInfo::new(TokenId(0), "ssoBasic", Secret::new("secret"), now)])
-        .await
-        .unwrap();
-    let shape =
-        Shape { resolution: Resolution::P480, seconds: Seconds::DEFAULT, aspect_ratio: AspectRatio::R16x9 };
-    let spec = VideoSpec::new("grok-imagine-video", "a red fox", shape).unwrap();
-    let request = Request { caller, spec, fingerprint: [0; 32], is_retry: false };
-    let job = engine.admit(request).await.unwrap().job.id;
+    let request = red_fox(&engine).await;
+    let job = engine.admit(request).await.unwrap().id;
     assert!(engine.stop(Duration::from_secs(5)).await);
 
     // The disk is gone before the job is looked at, and then somebody stops filmgate.
@@ -96,4 +119,32 @@ async fn a_submission_that_is_not_on_disk_does_not_go_out() {
     changes.wait_for(|job| job.state == JobState::Running).await.unwrap();
     assert_eq!(upstream.0.load(SeqCst), 1);
     engine.stop(Duration::from_secs(5)).await;
+}
+
+/// Repeats of a request wait while its `keep` is held: one that was let in earlier would make a second video.
+#[tokio::test]
+async fn a_client_that_hangs_up_lets_no_repeat_in_before_the_job_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Arc::new(Counting::default());
+    let engine = start(dir.path(), &MasterKey::generate(), &upstream, false).await;
+    let request = red_fox(&engine).await;
+    let scope = Scope { caller: request.caller, path: "/v1/videos".into(), key: "k".into() };
+    let claim = Claim { scope: scope.clone(), fingerprint: [0; 32], answer: None };
+    let (held, released) = tokio::sync::oneshot::channel::<()>();
+    let keep: Keep = Box::new(move |_| {
+        let _held = &held;
+        Some(claim.clone())
+    });
+
+    let mut admitting = Box::pin(engine.admit(Request { keep: Some(keep), ..request }));
+    let begun = std::future::poll_fn(|cx| Poll::Ready(admitting.as_mut().poll(cx).is_pending()));
+    assert!(begun.await, "nothing was written yet");
+    drop(admitting);
+
+    assert!(released.await.is_err(), "nothing is ever sent");
+    let joinable = engine.joinable(scope.caller, [0; 32]).await.unwrap().unwrap();
+    let remembered = engine.store().remembered(&scope, engine.now()).await.unwrap().unwrap();
+    assert_eq!(remembered.job, joinable.id);
+    assert_eq!(engine.store().unfinished().await.unwrap().len(), 1);
+    assert!(engine.stop(Duration::from_secs(5)).await);
 }

@@ -2,18 +2,22 @@
 
 use std::str::FromStr;
 
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use bytes::Bytes;
 use filmgate_domain::{Seconds, SpecError};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::form::{self, Form};
 use crate::refusal::Refusal;
 
 /// A JSON object, or a form with the same meaning.
 #[derive(Debug)]
 pub(crate) struct Fields {
     map: Map<String, Value>,
+    /// The files of a form, by the name of their field.
+    files: Vec<(String, Bytes)>,
+    /// Whether it came as a form.
+    is_form: bool,
     /// The path to this object, for error messages: `video_config.`, or nothing.
     path: String,
 }
@@ -23,7 +27,7 @@ impl Fields {
     /// 400 when the body is not a JSON object.
     pub(crate) fn from_json(body: &[u8]) -> Result<Self, Refusal> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok(Self { map, path: String::new() }),
+            Ok(Value::Object(map)) => Ok(Self::nested(map, String::new())),
             Ok(other) => Err(malformed(format!("the body must be a JSON object, not {}", kind(&other)))),
             Err(error) => Err(malformed(format!("the body is not valid JSON: {error}"))),
         }
@@ -53,28 +57,8 @@ impl Fields {
     }
 
     async fn from_form(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let broken = |error: &dyn std::fmt::Display| malformed(format!("the form cannot be read: {error}"));
-        let mut request = Request::new(body.clone().into());
-        request
-            .headers_mut()
-            .extend(headers.get(header::CONTENT_TYPE).cloned().map(|v| (header::CONTENT_TYPE, v)));
-        // Its size was looked at before.
-        DefaultBodyLimit::disable().apply(&mut request);
-        let mut form = Multipart::from_request(request, &()).await.map_err(|e| broken(&e.body_text()))?;
-        let mut map = Map::new();
-        while let Some(field) = form.next_field().await.map_err(|e| broken(&e.body_text()))? {
-            let name = field.name().unwrap_or_default().to_owned();
-            let value = if field.file_name().is_some() {
-                Value::Object(Map::from_iter([("file".to_owned(), Value::Bool(true))]))
-            } else {
-                Value::String(field.text().await.map_err(|e| broken(&e.body_text()))?)
-            };
-            if map.insert(name.clone(), value).is_some() && !name.ends_with("[]") {
-                let name: String = name.chars().take(100).collect();
-                return Err(Refusal::invalid(&name, format!("`{name}` is given twice")));
-            }
-        }
-        Ok(Self { map, path: String::new() })
+        let Form { texts, files } = form::read(headers, body).await?;
+        Ok(Self { map: texts, files, is_form: true, path: String::new() })
     }
 
     /// The name of a field as the client would say it.
@@ -84,7 +68,17 @@ impl Fields {
 
     /// Whether a field is there and not null.
     pub(crate) fn has(&self, field: &str) -> bool {
-        self.map.get(field).is_some_and(|value| !value.is_null())
+        self.peek(field).is_some()
+    }
+
+    /// Whether it came as a form.
+    pub(crate) fn is_form(&self) -> bool {
+        self.is_form
+    }
+
+    /// Looks at a field; null counts as absent.
+    pub(crate) fn peek(&self, field: &str) -> Option<&Value> {
+        self.map.get(field).filter(|value| !value.is_null())
     }
 
     /// Takes out a field; null counts as absent.
@@ -147,17 +141,27 @@ impl Fields {
         let path = format!("{}{field}.", self.path);
         match self.take(field) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Fields { map, path })),
+            Some(Value::Object(map)) => Ok(Some(Fields::nested(map, path))),
             Some(other) => Err(self.wrong(field, "an object", &other)),
         }
     }
 
+    /// The fields of an object in this one; `path` is what comes before their names.
+    pub(crate) fn nested(map: Map<String, Value>, path: String) -> Self {
+        Self { map, files: Vec::new(), is_form: false, path }
+    }
+
+    /// Takes out a file of a form.
+    pub(crate) fn file(&mut self, field: &str) -> Option<Bytes> {
+        let place = self.files.iter().position(|(name, _)| name == field)?;
+        Some(self.files.remove(place).1)
+    }
+
     /// Refuses fields that would change the video in a way that is not on offer.
     pub(crate) fn refuse(&self, fields: &[&str]) -> Result<(), Refusal> {
-        let found = self.map.iter().find(|(key, value)| !value.is_null() && fields.contains(&base(key)));
-        match found {
+        match self.left().find(|key| fields.contains(&base(key))) {
             None => Ok(()),
-            Some((key, _)) => {
+            Some(key) => {
                 let name = self.short_name(key);
                 let message = format!("`{name}` is not supported here; nothing was made");
                 Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_parameter", message).about(&name))
@@ -167,9 +171,9 @@ impl Fields {
 
     /// Ends the reading: what is left, other than the `harmless` fields, is refused by name.
     pub(crate) fn finish(self, harmless: &[&str]) -> Result<(), Refusal> {
-        match self.map.iter().find(|(key, value)| !value.is_null() && !harmless.contains(&base(key))) {
+        match self.left().find(|key| !harmless.contains(&base(key))) {
             None => Ok(()),
-            Some((key, _)) => {
+            Some(key) => {
                 let name = self.short_name(key);
                 let message = format!("`{name}` is not a field that filmgate knows; it would have no effect");
                 Err(Refusal::new(StatusCode::BAD_REQUEST, "unknown_parameter", message).about(&name))
@@ -177,12 +181,18 @@ impl Fields {
         }
     }
 
+    /// The names of the fields that were not taken out.
+    fn left(&self) -> impl Iterator<Item = &str> {
+        let texts = self.map.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| &**key);
+        texts.chain(self.files.iter().map(|(key, _)| &**key))
+    }
+
     /// A name that the client chose, but not a megabyte of it.
     fn short_name(&self, key: &str) -> String {
         self.name(key).chars().take(100).collect()
     }
 
-    fn wrong(&self, field: &str, expected: &str, found: &Value) -> Refusal {
+    pub(crate) fn wrong(&self, field: &str, expected: &str, found: &Value) -> Refusal {
         let name = self.name(field);
         let message = format!("`{name}` must be {expected}, not {}", kind(found));
         Refusal::new(StatusCode::BAD_REQUEST, "invalid_type", message).about(&name)
@@ -203,11 +213,11 @@ fn wrong_type(expected: &str, found: &str) -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }
 
-fn malformed(message: String) -> Refusal {
+pub(crate) fn malformed(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", message)
 }
 
-/// A form spells nested fields `input_reference[image_url]`.
+/// A form spells lists `reference_images[]`.
 fn base(key: &str) -> &str {
     key.split('[').next().unwrap_or(key)
 }
@@ -266,20 +276,16 @@ mod tests {
         assert_eq!(unknown.param.as_deref(), Some("video_config.oops"));
     }
 
-    #[test]
-    fn bracketed_form_fields_are_refused_by_their_base() {
-        let refusal =
-            fields(r#"{"input_reference[image_url]":"x"}"#).refuse(&["input_reference"]).unwrap_err();
-        assert_eq!(refusal.param.as_deref(), Some("input_reference[image_url]"));
-    }
-
     #[tokio::test]
     async fn forms_mean_the_same_as_json() {
-        let body = "--x\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\nfox\r\n--x--\r\n";
+        let body = "--x\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\nfox\r\n--x\r\n\
+                    content-disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\nPNG\r\n--x--\r\n";
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
         let mut form = Fields::from_body(&headers, &Bytes::from_static(body.as_bytes())).await.unwrap();
         assert_eq!(form.text("prompt").unwrap().as_deref(), Some("fox"));
+        assert_eq!(form.file("image").as_deref(), Some(&b"PNG"[..]));
+        assert_eq!(form.file("image"), None);
         let broken = Fields::from_body(&headers, &Bytes::from_static(b"nonsense")).await.unwrap_err();
         assert_eq!(broken.status, StatusCode::BAD_REQUEST);
     }

@@ -2,16 +2,23 @@
 
 mod admin;
 mod auth;
+mod cors;
 mod dialect;
+mod drain;
 mod extract;
 mod fields;
-mod links;
+mod follow;
+mod form;
+mod idempotency;
+mod inputs;
+mod library;
 mod media;
 mod models;
 mod probes;
 mod refusal;
 mod serve;
 mod videos;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +29,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use filmgate_domain::{Job, JobId};
+use filmgate_domain::{Job, JobId, Role};
 use filmgate_engine::Engine;
 use filmgate_store::StoreError;
 use http::{HeaderName, StatusCode};
@@ -32,13 +39,15 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 pub use admin::{ConfigProblem, Configuration};
 pub use auth::new_key;
 pub use serve::{Limits, serve};
+pub use webhooks::WebhookSettings;
 
 use auth::{Caller, Keys};
 use dialect::{Dialect, spelling};
 use extract::BodyLimit;
-use links::Links;
+use idempotency::Turns;
 use probes::Requests;
 use refusal::Refusal;
+use webhooks::Tally;
 
 /// Everything that handlers need. Cloning is cheap.
 #[derive(Clone)]
@@ -46,25 +55,45 @@ pub struct App {
     engine: Engine,
     keys: Keys,
     admin_key: [u8; 32],
-    links: Links,
     settings: Arc<ArcSwap<HttpSettings>>,
     configuration: Arc<dyn Configuration>,
     requests: Requests,
+    webhooks: Tally,
+    turns: Turns,
 }
 
 /// What a reload can change.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// The address that clients use, without a slash at the end.
-    pub public_url: String,
-    /// How long links to videos work.
-    pub link_ttl: Duration,
     /// What a chat completion contains.
     pub chat_content: ChatContent,
     /// How often a stream gets a comment line.
     pub chat_ping: Duration,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// The limits of what videos are made from.
+    pub inputs: InputLimits,
+    /// How webhooks are sent.
+    pub webhooks: WebhookSettings,
+    /// The origins whose pages may call filmgate from a browser; `*` for all.
+    pub cors_origins: Vec<String>,
+}
+
+/// The limits of what videos are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputLimits {
+    /// The largest image, in bytes.
+    pub max_image: u64,
+    /// The largest video, in bytes.
+    pub max_video: u64,
+    /// How long fetching one may take.
+    pub fetch_timeout: Duration,
+}
+
+impl InputLimits {
+    fn largest(&self, role: Role) -> u64 {
+        if role == Role::Video { self.max_video } else { self.max_image }
+    }
 }
 
 /// What a chat completion contains.
@@ -82,8 +111,6 @@ pub struct AppParts {
     pub engine: Engine,
     /// SHA-256 of the admin key.
     pub admin_key: [u8; 32],
-    /// The key that signs links.
-    pub link_key: [u8; 32],
     /// What a reload can change.
     pub settings: HttpSettings,
     /// Shows, changes and reloads the configuration.
@@ -102,10 +129,11 @@ impl App {
             engine: parts.engine,
             keys,
             admin_key: parts.admin_key,
-            links: Links::new(parts.link_key),
             settings: Arc::new(ArcSwap::from_pointee(parts.settings)),
             configuration: parts.configuration,
             requests: Requests::default(),
+            webhooks: Tally::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -126,8 +154,7 @@ impl App {
 
     /// A fresh link to the file of a job.
     fn link(&self, job: JobId) -> String {
-        let settings = self.settings.load();
-        self.links.make(&settings.public_url, job, self.engine.now(), settings.link_ttl)
+        self.engine.link(job)
     }
 
     fn default_model(&self) -> String {
@@ -135,29 +162,50 @@ impl App {
     }
 
     /// A job of this caller by a spelled id. Somebody else's does not exist.
-    async fn find(&self, caller: Caller, id: &str) -> Result<(Dialect, Arc<Job>), Refusal> {
-        let (dialect, id) = spelling(id).ok_or_else(Refusal::no_such_video)?;
-        let job = self.engine.job(id).await?.filter(|job| job.caller == caller.0);
-        job.map(|job| (dialect, job)).ok_or_else(Refusal::no_such_video)
+    async fn find(&self, caller: Caller, id: &str) -> Result<Arc<Job>, Refusal> {
+        let (_, id) = spelling(id).ok_or_else(Refusal::no_such_video)?;
+        self.job_of(caller, id).await?.ok_or_else(Refusal::no_such_video)
     }
+
+    /// A job of this caller that was not deleted.
+    async fn job_of(&self, caller: Caller, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+        let job = self.engine.job(id).await?;
+        Ok(job.filter(|job| job.caller == caller.0 && job.deleted_at.is_none()))
+    }
+}
+
+/// Where clients begin. The two dialects share a base URL, where paths, ids and bodies tell them apart; below
+/// the other two, one dialect is forced.
+const BASES: [&str; 3] = ["/v1", "/openai/v1", "/xai/v1"];
+
+/// What clients call.
+fn clients(base: &str) -> Router<App> {
+    let at = |path: &str| format!("{base}{path}");
+    Router::new()
+        .route(&at("/videos"), post(videos::create_openai).get(library::list))
+        .route(&at("/videos/generations"), post(videos::create_xai))
+        .route(&at("/videos/edits"), post(videos::edit))
+        .route(&at("/videos/extensions"), post(videos::extend))
+        .route(&at("/videos/characters"), post(videos::characters))
+        .route(&at("/videos/characters/{id}"), get(videos::characters))
+        .route(&at("/videos/{id}"), get(library::retrieve).delete(library::delete))
+        .route(&at("/videos/{id}/events"), get(follow::events))
+        .route(&at("/videos/{id}/content"), get(media::content))
+        .route(&at("/videos/{id}/remix"), post(videos::remix))
+        .route(&at("/chat/completions"), post(videos::chat))
+        .route(&at("/models"), get(models::list))
+        .route(&at("/models/{model}"), get(models::retrieve))
 }
 
 /// Every route.
 pub fn router(app: App) -> Router {
     let max_body = app.settings.load().max_body;
     let request_id = HeaderName::from_static("x-request-id");
-    Router::new()
-        // OpenAI Videos and xAI
-        .route("/v1/videos", post(videos::create_openai))
-        .route("/v1/videos/generations", post(videos::create_xai))
-        .route("/v1/videos/{id}", get(videos::retrieve))
-        .route("/v1/videos/{id}/content", get(media::content))
-        // chat completions
-        .route("/v1/chat/completions", post(videos::chat))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{model}", get(models::retrieve))
+    let clients = BASES.into_iter().fold(Router::new(), |router, base| router.merge(clients(base)));
+    clients
         // signed links
         .route("/media/{name}", get(media::signed))
+        .layer(cors::layer(&app.settings.load().cors_origins))
         // the operator
         .nest("/admin/v1", admin::router())
         // probes
@@ -168,6 +216,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), probes::count))
         .layer(Extension(BodyLimit(max_body)))
+        .layer(middleware::from_fn(drain::drain))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))

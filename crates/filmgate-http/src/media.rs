@@ -1,16 +1,19 @@
 //! Serves the files of completed jobs, with ranges and conditions.
 
+use std::path::PathBuf;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use filmgate_domain::{Job, JobState};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use filmgate_domain::{Job, JobId, JobState};
+use filmgate_engine::{PosterError, ProbeError};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
 use crate::App;
 use crate::auth::Caller;
-use crate::dialect::{Dialect, spelling};
+use crate::dialect::Dialect;
 use crate::extract::{Name, Params};
 use crate::refusal::Refusal;
 
@@ -18,26 +21,68 @@ use crate::refusal::Refusal;
 pub(crate) async fn content(
     State(app): State<App>,
     caller: Caller,
+    uri: Uri,
     Name(id): Name,
     Params(query): Params<Variant>,
     request: Request,
 ) -> Response {
-    let dialect = spelling(&id).map_or(Dialect::OpenAi, |(dialect, _)| dialect);
+    let dialect = Dialect::of_path(uri.path());
     let found = async {
-        if let Some(variant) = query.variant.filter(|variant| variant != "video") {
-            let variant: String = variant.chars().take(40).collect();
-            return Err(Refusal::invalid(
-                "variant",
-                format!("there is no {variant:?} of videos; only \"video\""),
-            ));
-        }
-        let job = app.find(caller, &id).await?.1;
+        let wants_poster = match query.variant.as_deref() {
+            None | Some("video") => false,
+            Some("thumbnail") => true,
+            Some("spritesheet") => {
+                let message = "there are no spritesheets; ask for \"video\" or \"thumbnail\"";
+                let refusal = Refusal::new(StatusCode::BAD_REQUEST, "unsupported_operation", message);
+                return Err(refusal.about("variant"));
+            }
+            Some(_) => {
+                let message = "`variant` must be \"video\" or \"thumbnail\"";
+                return Err(Refusal::invalid("variant", message));
+            }
+        };
+        let job = app.find(caller, &id).await?;
         ready(&job)?;
-        Ok(job)
+        if wants_poster { poster(&app, &job).await } else { Ok(Kept::video(&app, &job)) }
     };
     match found.await {
-        Ok(job) => serve(&app, &job, request).await,
+        Ok(kept) => serve(kept, request).await,
         Err(refusal) => refusal.into_response(dialect),
+    }
+}
+
+/// A file that is kept.
+struct Kept {
+    job: JobId,
+    path: PathBuf,
+    media_type: &'static str,
+    /// What changes whenever the file does.
+    tag: String,
+}
+
+impl Kept {
+    fn video(app: &App, job: &Job) -> Self {
+        let tag = job.delivered.as_ref().map(|delivered| format!("\"{}\"", delivered.sha256));
+        let path = app.engine.file(job.id);
+        Self { job: job.id, path, media_type: "video/mp4", tag: tag.unwrap_or_default() }
+    }
+}
+
+/// The first frame. A video whose codec cannot be decoded here has none, and is none the worse for it.
+async fn poster(app: &App, job: &Job) -> Result<Kept, Refusal> {
+    match app.engine.poster(job).await {
+        Ok(path) => {
+            let tag = Kept::video(app, job).tag.replacen('"', "\"poster-", 1);
+            Ok(Kept { job: job.id, path, media_type: "image/webp", tag })
+        }
+        Err(PosterError::Video(ProbeError::Io(error))) => {
+            tracing::error!(job = %job.id, %error, "the poster of a video could not be made");
+            Err(Refusal::storage())
+        }
+        Err(error) => {
+            let message = format!("there is no thumbnail of this video: {error}");
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "thumbnail_unavailable", message).about("variant"))
+        }
     }
 }
 
@@ -66,16 +111,17 @@ pub(crate) async fn signed(
     let found = async {
         let id =
             name.strip_suffix(".mp4").and_then(|id| id.parse().ok()).ok_or_else(Refusal::no_such_video)?;
-        if !app.links.check(id, signed.expires, &signed.signature, app.engine.now()) {
+        if !app.engine.is_link(id, signed.expires, &signed.signature) {
             let message = "this link has expired or was altered; get a fresh one from the video's status";
             return Err(Refusal::new(StatusCode::FORBIDDEN, "invalid_link", message));
         }
-        let job = app.engine.job(id).await?.ok_or_else(Refusal::no_such_video)?;
+        let job = app.engine.job(id).await?.filter(|job| job.deleted_at.is_none());
+        let job = job.ok_or_else(Refusal::no_such_video)?;
         ready(&job)?;
-        Ok(job)
+        Ok(Kept::video(&app, &job))
     };
     match found.await {
-        Ok(job) => serve(&app, &job, request).await,
+        Ok(kept) => serve(kept, request).await,
         Err(refusal) => refusal.into_response(Dialect::OpenAi),
     }
 }
@@ -94,19 +140,19 @@ fn ready(job: &Job) -> Result<(), Refusal> {
     })
 }
 
-async fn serve(app: &App, job: &Job, mut request: Request) -> Response {
-    let tag = job.delivered.as_ref().map(|delivered| format!("\"{}\"", delivered.sha256)).unwrap_or_default();
+async fn serve(kept: Kept, mut request: Request) -> Response {
+    let Kept { job, path, media_type, tag } = kept;
     let mut response = if has_it_already(request.headers_mut(), &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mp4 = "video/mp4".parse().expect("a valid media type");
-        match ServeFile::new_with_mime(app.engine.file(job.id), &mp4).oneshot(request).await {
+        let media_type = media_type.parse().expect("a valid media type");
+        match ServeFile::new_with_mime(path, &media_type).oneshot(request).await {
             Ok(response) => response.into_response(),
             Err(never) => match never {},
         }
     };
     if response.status() == StatusCode::NOT_FOUND {
-        tracing::error!(job = %job.id, "the file of a completed job is missing on disk");
+        tracing::error!(%job, "the file of a completed job is missing on disk");
         let message = "the file of this video is missing";
         return Refusal::new(StatusCode::NOT_FOUND, "video_missing", message).into_response(Dialect::OpenAi);
     }

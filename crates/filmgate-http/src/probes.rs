@@ -74,6 +74,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let mut registry = Registry::with_prefix("filmgate");
     app.engine.metrics().register(&mut registry);
     registry.register("http_requests", "Requests answered", app.requests.0.clone());
+    app.webhooks.register(&mut registry);
     register_gauges(&app, &mut registry);
     let mut text = String::new();
     if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {

@@ -7,7 +7,7 @@ use filmgate_store::StoreError;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Names};
 
 /// Why a request is not fulfilled. Each dialect has its own shape for it.
 #[derive(Clone, Debug)]
@@ -55,8 +55,14 @@ impl Refusal {
         refusal
     }
 
-    /// A request that was not admitted. `params` are the dialect's names of resolution and length.
-    pub(crate) fn not_admitted(error: &AdmitError, now: Timestamp, params: (&str, &str)) -> Self {
+    /// A request that was not admitted. `names` are those of its dialect, `input` that of what the video was to
+    /// be made from.
+    pub(crate) fn not_admitted(
+        error: &AdmitError,
+        now: Timestamp,
+        names: Names,
+        input: Option<&str>,
+    ) -> Self {
         match error {
             AdmitError::NoToken(NoToken::UnknownModel { model, known }) => {
                 // The client chose the name, and may have chosen a megabyte of it.
@@ -65,7 +71,12 @@ impl Refusal {
                 Self::new(StatusCode::NOT_FOUND, "model_not_found", error.to_string()).about("model")
             }
             AdmitError::NoToken(NoToken::Undeliverable(why)) => {
-                let param = if why.longest.is_some() { params.1 } else { params.0 };
+                let param = match (why.longest, input) {
+                    // Nothing at all is to be had in this mode.
+                    (None, Some(input)) if why.available.is_empty() => input,
+                    (None, _) => names.resolution,
+                    (Some(_), _) => names.seconds,
+                };
                 Self::new(StatusCode::BAD_REQUEST, "undeliverable", error.to_string()).about(param)
             }
             AdmitError::NoToken(shortage @ NoToken::Shortage(_)) => {
@@ -75,7 +86,8 @@ impl Refusal {
                 refusal.retry_after = wait.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX).max(1));
                 refusal
             }
-            AdmitError::Store(_) => Self::storage(),
+            AdmitError::Store(StoreError::KeyClaimed) => crate::idempotency::in_progress(),
+            AdmitError::Store(_) | AdmitError::Inputs(_) => Self::storage(),
             AdmitError::Stopping => {
                 let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string());
                 refusal.retry_after = Some(2);

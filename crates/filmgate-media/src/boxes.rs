@@ -143,6 +143,11 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
+    /// No bytes are left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// All bytes that are left.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.bytes

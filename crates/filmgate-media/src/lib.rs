@@ -1,4 +1,4 @@
-//! Measures delivered video files: a bounded MP4 prober.
+//! Measures delivered video files, and makes their posters: a bounded MP4 prober.
 //!
 //! [`probe`] says what a file *is*: width, height, duration, codec and frames, or why it is no video that can
 //! be delivered. The bytes come from strangers, so every step is bounded by what is physically there:
@@ -12,7 +12,10 @@
 //! - **It cannot panic.** Bytes are taken through `boxes::Fields`, which answers "too short" with an error,
 //!   and sums saturate (a saturated sum is far beyond every limit).
 //!
-//! What it does not do: decode pictures. A file whose index is right and whose pictures are noise is measured
+//! [`poster`] makes a small WebP of the first picture. It stands on the same walk, and is the only thing here
+//! that decodes pictures; what that risks, and how it is bounded, is said there.
+//!
+//! What [`probe`] does not do: decode pictures. A file whose index is right and whose pictures are noise is measured
 //! as its index says. A fragmented file cut exactly between two fragments is a shorter valid file, and is
 //! measured so.
 
@@ -24,6 +27,7 @@ mod h264;
 mod h265;
 mod moov;
 mod picture;
+mod poster;
 mod samples;
 mod sniff;
 
@@ -31,9 +35,11 @@ use std::io::{Read, Seek};
 
 pub use error::ProbeError;
 pub use picture::Codec;
+pub use poster::{MAX_KEY_FRAME_BYTES, MAX_MACROBLOCKS, PosterError, poster};
 
 use boxes::Header;
-use moov::Movie;
+use moov::{Movie, Track};
+use picture::Picture;
 
 /// The longest side of a picture that is believed, in pixels.
 pub const MAX_SIDE: u64 = 16_384;
@@ -71,12 +77,12 @@ pub struct Measured {
 /// A [`ProbeError`] whose [`code`](ProbeError::code) says what is wrong with the file, or [`ProbeError::Io`]
 /// when the reader fails.
 pub fn probe(reader: &mut (impl Read + Seek), len: u64) -> Result<Measured, ProbeError> {
-    sniff::expect_mp4(&boxes::read_at(reader, 0, len.min(sniff::LOOK_BYTES), len)?)?;
     judge(&read_movie(reader, len)?, len)
 }
 
-/// Walks the top-level boxes once and reads the index out of them.
+/// Walks the top-level boxes of an MP4 once and reads the index out of them.
 fn read_movie(reader: &mut (impl Read + Seek), len: u64) -> Result<Movie, ProbeError> {
+    sniff::expect_mp4(&boxes::read_at(reader, 0, len.min(sniff::LOOK_BYTES), len)?)?;
     let mut movie: Option<Movie> = None;
     let mut budget = MAX_INDEX_BYTES;
     let mut at = 0;
@@ -102,18 +108,21 @@ fn read_movie(reader: &mut (impl Read + Seek), len: u64) -> Result<Movie, ProbeE
     Err(ProbeError::absurd("number of boxes", MAX_BOXES + 1, MAX_BOXES))
 }
 
-/// The verdict on a file whose index is read: the figures of its first picture track that holds pictures.
-fn judge(movie: &Movie, len: u64) -> Result<Measured, ProbeError> {
+/// The picture track that a player shows: the first one that holds pictures.
+fn shown(movie: &Movie, len: u64) -> Result<(&Track, &Picture), ProbeError> {
     let pictures = || movie.tracks.iter().filter_map(|track| Some((track, track.picture.as_ref()?)));
     if pictures().next().is_none() {
         return Err(ProbeError::NotVideo { what: "an MP4 without a picture track" });
     }
-    let Some((track, picture)) = pictures().find(|(track, _)| track.samples.count > 0) else {
-        return Err(match movie.fragmented {
-            true => ProbeError::Truncated { what: "its fragments are missing", len },
-            false => ProbeError::NotVideo { what: "an MP4 without a single picture" },
-        });
-    };
+    pictures().find(|(track, _)| track.samples.count > 0).ok_or(match movie.fragmented {
+        true => ProbeError::Truncated { what: "its fragments are missing", len },
+        false => ProbeError::NotVideo { what: "an MP4 without a single picture" },
+    })
+}
+
+/// The verdict on a file whose index is read: the figures of the track that is shown.
+fn judge(movie: &Movie, len: u64) -> Result<Measured, ProbeError> {
+    let (track, picture) = shown(movie, len)?;
     let samples = &track.samples;
     let within = |what, value: u64, limit| match value {
         value if (1..=limit).contains(&value) => Ok(value),
@@ -127,6 +136,6 @@ fn judge(movie: &Movie, len: u64) -> Result<Measured, ProbeError> {
     let side = |what, value| within(what, value, MAX_SIDE).map(|side| side as u32);
     let (width, height) =
         (side("width in pixels", picture.width)?, side("height in pixels", picture.height)?);
-    let (width, height) = if track.turned { (height, width) } else { (width, height) };
+    let (width, height) = if track.turn.transposed { (height, width) } else { (width, height) };
     Ok(Measured { width, height, duration_ms, codec: picture.codec, frames: samples.count })
 }

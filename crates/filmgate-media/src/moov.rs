@@ -4,7 +4,7 @@ use crate::ProbeError;
 use crate::boxes::{Fields, all, find, need};
 use crate::fragments::Defaults;
 use crate::picture::Picture;
-use crate::samples::Samples;
+use crate::samples::{Place, Samples};
 
 /// The most tracks that are looked at. Films on disc have fewer.
 const MAX_TRACKS: usize = 64;
@@ -23,11 +23,37 @@ pub(crate) struct Track {
     pub(crate) id: u32,
     /// How its pictures look; `None` for sound and all else.
     pub(crate) picture: Option<Picture>,
-    /// Shown turned by 90 or 270 degrees.
-    pub(crate) turned: bool,
+    pub(crate) turn: Turn,
     pub(crate) samples: Samples,
+    /// Where its first sync sample lies: the first picture that can be decoded alone.
+    pub(crate) key: Option<Place>,
     pub(crate) defaults: Defaults,
     ticks_per_second: u32,
+}
+
+/// How a picture is turned when it is shown: by quarters, and perhaps mirrored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Its rows are shown as columns, as in a turn by 90 or 270 degrees.
+    pub(crate) transposed: bool,
+    /// Then left and right change places.
+    pub(crate) mirrored_x: bool,
+    /// Then top and bottom change places.
+    pub(crate) mirrored_y: bool,
+}
+
+impl Turn {
+    /// Reads the matrix a b c d: a pixel at x, y is shown at ax + cy, bx + dy. Turned by less than a quarter
+    /// means not turned.
+    fn from_matrix([a, b, c, d]: [u32; 4]) -> Self {
+        let negative = |factor: u32| factor.cast_signed() < 0;
+        let (transposed, x, y) = match [a, b, c, d].map(|factor| factor != 0) {
+            [false, true, true, false] => (true, c, b),
+            [true, false, false, true] => (false, a, d),
+            _ => return Self::default(),
+        };
+        Self { transposed, mirrored_x: negative(x), mirrored_y: negative(y) }
+    }
 }
 
 impl Movie {
@@ -46,7 +72,10 @@ impl Movie {
         for trex in all(mvex, "trex") {
             let (mut fields, ..) = Fields::full(trex?, "trex")?;
             let (id, _description) = (fields.u32()?, fields.u32()?);
-            let defaults = Defaults { ticks: fields.u32()?, bytes: fields.u32()? };
+            let (ticks, bytes) = (fields.u32()?, fields.u32()?);
+            // Only a poster needs these, so no delivery fails for want of them.
+            let flags = fields.u32().unwrap_or(0);
+            let defaults = Defaults { ticks, bytes, flags };
             if let Some(track) = movie.tracks.iter_mut().find(|track| track.id == id) {
                 track.defaults = defaults;
             }
@@ -57,18 +86,20 @@ impl Movie {
 
 impl Track {
     fn parse(trak: &[u8], len: u64) -> Result<Self, ProbeError> {
-        let (id, turned) = track_header(need(trak, "tkhd")?)?;
+        let (id, turn) = track_header(need(trak, "tkhd")?)?;
         let mdia = need(trak, "mdia")?;
         let stbl = need(need(mdia, "minf")?, "stbl")?;
         let picture = match &handler(need(mdia, "hdlr")?)? {
             b"vide" => Some(Picture::parse(need(stbl, "stsd")?)?),
             _ => None,
         };
+        let (samples, key) = Samples::from_tables(stbl, len)?;
         Ok(Self {
             id,
             picture,
-            turned,
-            samples: Samples::from_tables(stbl, len)?,
+            turn,
+            samples,
+            key,
             defaults: Defaults::default(),
             ticks_per_second: ticks_per_second(need(mdia, "mdhd")?)?,
         })
@@ -84,17 +115,17 @@ impl Track {
     }
 }
 
-/// The id of a track, and whether its matrix turns the picture by a quarter or three.
-fn track_header(tkhd: &[u8]) -> Result<(u32, bool), ProbeError> {
+/// The id of a track, and how its matrix turns the picture.
+fn track_header(tkhd: &[u8]) -> Result<(u32, Turn), ProbeError> {
     let (mut fields, version, _) = Fields::full(tkhd, "tkhd")?;
     let (times, duration) = if version == 0 { (8, 4) } else { (16, 8) };
     fields.take(times)?;
     let id = fields.u32()?;
     // Reserved, duration, reserved, layer, alternate group, volume, reserved.
     fields.take(4 + duration + 16)?;
-    // The matrix is a b u, c d v, x y w; a turn by a quarter leaves nothing of x in x nor of y in y.
+    // The matrix is a b u, c d v, x y w.
     let [a, b, _, c, d] = [fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?];
-    Ok((id, a == 0 && d == 0 && b != 0 && c != 0))
+    Ok((id, Turn::from_matrix([a, b, c, d])))
 }
 
 /// What a track is for: `vide`, `soun`, ...

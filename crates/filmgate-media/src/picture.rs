@@ -33,12 +33,18 @@ impl fmt::Display for Codec {
 }
 
 /// The pictures of a track. The sides are as claimed, after cropping; nothing is checked yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Picture {
     pub(crate) codec: Codec,
     pub(crate) width: u64,
     pub(crate) height: u64,
+    /// The body of `avcC`, with the parameter sets; empty for other codecs, and when larger than any that is
+    /// right.
+    pub(crate) avcc: Vec<u8>,
 }
+
+/// What is kept of an `avcC`, in bytes. Real ones have about 50.
+const MAX_AVCC_BYTES: usize = 16 * 1024;
 
 impl Picture {
     /// Reads the first description in `stsd`.
@@ -71,6 +77,11 @@ impl Picture {
             Codec::Av1 | Codec::Vp9 | Codec::Other(_) => None,
         };
         let (width, height) = coded.unwrap_or(described);
-        Ok(Self { codec, width, height })
+        let avcc = match codec {
+            Codec::H264 => need(details, "avcC")?,
+            _ => &[],
+        };
+        let avcc = if avcc.len() <= MAX_AVCC_BYTES { avcc.to_vec() } else { Vec::new() };
+        Ok(Self { codec, width, height, avcc })
     }
 }

@@ -17,13 +17,21 @@ pub(crate) struct Samples {
     pub(crate) ticks: u64,
 }
 
+/// Where a sample lies in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) at: u64,
+    pub(crate) bytes: u64,
+}
+
 impl Samples {
-    /// Sums the tables in `stbl`; every sample must lie within the `len` bytes of the file.
-    pub(crate) fn from_tables(stbl: &[u8], len: u64) -> Result<Self, ProbeError> {
+    /// Sums the tables in `stbl`, and finds the first sync sample; every sample must lie within the `len`
+    /// bytes of the file.
+    pub(crate) fn from_tables(stbl: &[u8], len: u64) -> Result<(Self, Option<Place>), ProbeError> {
         let sizes = Sizes::parse(stbl)?;
         let count = sizes.left;
-        let bytes = place(sizes, stbl, len)?;
-        Ok(Self { count, bytes, ticks: ticks(stbl, count)? })
+        let (bytes, key) = place(sizes, first_sync(stbl), stbl, len)?;
+        Ok((Self { count, bytes, ticks: ticks(stbl, count)? }, key))
     }
 
     pub(crate) fn add(&mut self, more: Self) {
@@ -41,8 +49,23 @@ pub(crate) fn within_file(at: u64, bytes: u64, len: u64) -> Result<(), ProbeErro
     }
 }
 
-/// Walks the chunks and gives each its samples; returns the bytes of all samples.
-fn place(mut sizes: Sizes<'_>, stbl: &[u8], len: u64) -> Result<u64, ProbeError> {
+/// How many samples come before the first that can be decoded alone. Without a table (`stss`) that is the very
+/// first; and also with one that makes no sense, because a video can be measured and played without it.
+fn first_sync(stbl: &[u8]) -> u64 {
+    let number = |stss| Fields::full(stss, "stss").ok()?.0.table::<1>().ok()?.next();
+    let first = find(stbl, "stss").ok().flatten().and_then(number);
+    first.map_or(0, |[number]| u64::from(number).saturating_sub(1))
+}
+
+/// Walks the chunks and gives each its samples; returns the bytes of all samples, and the place of the one
+/// that comes after `before_key` others.
+fn place(
+    mut sizes: Sizes<'_>,
+    before_key: u64,
+    stbl: &[u8],
+    len: u64,
+) -> Result<(u64, Option<Place>), ProbeError> {
+    let (count, mut key) = (sizes.left, None);
     let mut runs = Fields::full(need(stbl, "stsc")?, "stsc")?.0.table::<3>()?.peekable();
     let (mut per_chunk, mut total) = (0, 0_u64);
     for (number, offset) in (1_u64..).zip(chunk_offsets(stbl)?) {
@@ -52,12 +75,18 @@ fn place(mut sizes: Sizes<'_>, stbl: &[u8], len: u64) -> Result<u64, ProbeError>
         while let Some([_, samples, _]) = runs.next_if(|[first, ..]| u64::from(*first) <= number) {
             per_chunk = samples;
         }
+        let done = count - sizes.left;
+        let mut chunk = sizes;
         let bytes = sizes.take(per_chunk);
         within_file(offset, bytes, len)?;
+        if (done..count - sizes.left).contains(&before_key) {
+            let at = offset + chunk.take((before_key - done) as u32);
+            key = Some(Place { at, bytes: chunk.take(1) });
+        }
         total = total.saturating_add(bytes);
     }
     match sizes.left {
-        0 => Ok(total),
+        0 => Ok((total, key)),
         _ => Err(ProbeError::damaged("stsc", "it lists frames or sound without a place in the file")),
     }
 }
@@ -85,6 +114,7 @@ fn ticks(stbl: &[u8], samples: u64) -> Result<u64, ProbeError> {
 }
 
 /// The sizes of the samples not yet placed: one size for all, or one each.
+#[derive(Clone, Copy)]
 struct Sizes<'a> {
     left: u64,
     each: u32,

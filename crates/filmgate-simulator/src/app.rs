@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use axum::http::Uri;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -13,11 +15,14 @@ use crate::{
     config::{AcceptMode, SimulatorConfig},
     error::ApiError,
     faults::Fault,
-    frame::{Resolution, frame_size},
-    jobs::{Asked, Delivered, Generation, Job, Jobs, Refusal, Status, TokenLabel, ending},
+    files,
+    footage::Footage,
+    frame::Resolution,
+    jobs::{Delivered, Generation, Job, Jobs, Refusal, Status, TokenLabel, ending},
     ledger::{AccountId, Ledger},
+    openai,
+    order::{Dialect, Order},
     render::{Clip, Studio},
-    wire::Order,
 };
 
 /// `[slow]` takes this many times as long.
@@ -29,7 +34,11 @@ const IN_FLIGHT_RETRY_SECONDS: u64 = 1;
 pub(crate) struct App {
     pub(crate) config: SimulatorConfig,
     /// Scheme and authority of the links to files.
-    pub(crate) base: String,
+    base: String,
+    /// Another authority at which it is reached: that of the address which is listened on.
+    listens: String,
+    /// With it the links are signed that need a signature.
+    signing_key: Uuid,
     pub(crate) studio: Studio,
     /// Cancelled when the server stops: answers that never come end then.
     pub(crate) stopping: CancellationToken,
@@ -60,7 +69,7 @@ impl Books {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// With its id.
-    Id(Uuid),
+    Id,
     /// The id is lost on the way, as the prompt asked.
     Garbage,
     Lost,
@@ -68,10 +77,12 @@ pub(crate) enum Answer {
 }
 
 impl App {
-    pub(crate) fn new(config: SimulatorConfig, base: String) -> Self {
+    /// `base` is what links to files begin with, `listens` the authority of the address.
+    pub(crate) fn new(config: SimulatorConfig, base: String, listens: String) -> Self {
         let books = Books { ledger: Ledger::new(&config), jobs: Jobs::default() };
         let studio = Studio::new(config.render);
-        Self { config, base, studio, stopping: CancellationToken::new(), books: Mutex::new(books) }
+        let (signing_key, stopping) = (Uuid::new_v4(), CancellationToken::new());
+        Self { config, base, listens, signing_key, studio, stopping, books: Mutex::new(books) }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -82,30 +93,53 @@ impl App {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a video's file is.
-    pub(crate) fn file_url(&self, request_id: &str) -> String {
-        format!("{}/files/{request_id}.mp4", self.base)
+    /// Where a video's file is, for whoever has the link.
+    pub(crate) fn file_url(&self, job: &Job) -> String {
+        let url = format!("{}/files/{}.mp4", self.base, job.id);
+        match self.signature(job) {
+            Some(signature) => format!("{url}?signature={signature}"),
+            None => url,
+        }
+    }
+
+    /// What the link to a file must carry: in OpenAI's dialect files are not for everybody.
+    pub(crate) fn signature(&self, job: &Job) -> Option<String> {
+        let signed =
+            || hex::encode(Sha256::digest([self.signing_key, job.id].map(Uuid::into_bytes).concat()));
+        (job.generation.dialect == Dialect::OpenAi).then(signed)
+    }
+
+    /// What a link shows that leads to a file of the simulator's own: `None` when it leads elsewhere,
+    /// `Some(None)` when there is no such file.
+    pub(crate) fn own_footage(&self, address: &Uri) -> Option<Option<Footage>> {
+        let authority = address.authority()?.as_str();
+        let base = self.base.split_once("://").map_or("", |(_, base)| base);
+        if authority != base && authority != self.listens {
+            return None;
+        }
+        let name = address.path().strip_prefix("/files/").unwrap_or_default();
+        let now_ms = self.now_ms();
+        let mut books = self.books();
+        let job = files::find(self, &mut books, name, address.query(), now_ms).ok();
+        Some(job.and_then(|job| job.generation.delivered.as_ref()).map(Footage::from))
     }
 
     /// Takes an order that keeps the rules. Nothing after this depends on the client's connection.
-    pub(crate) async fn take(self: &Arc<Self>, owner: AccountId, order: Order) -> Result<Answer, ApiError> {
-        let received_at_ms = self.now_ms();
-        self.refuse_as_asked(&order)?;
-        let answer = match &order.faults {
+    pub(crate) async fn take(self: &Arc<Self>, received: Received) -> Result<Answer, ApiError> {
+        self.refuse_as_asked(&received.order)?;
+        let answer = match &received.order.faults {
             faults if faults.has(Fault::Hang) => Answer::Never,
             faults if faults.has(Fault::Lost) => Answer::Lost,
             faults if faults.has(Fault::Garbage) => Answer::Garbage,
-            _ => Answer::Id(Uuid::new_v4()),
+            _ => Answer::Id,
         };
-        let id = if let Answer::Id(id) = answer { id } else { Uuid::new_v4() };
-        let order = Received { id, owner, order, received_at_ms };
         let app = Arc::clone(self);
         // A task of its own: were the client to hang up now, this would go on.
         let taken = tokio::spawn(async move {
             pause(app.config.answer_delay).await;
             match app.config.accept {
-                AcceptMode::BeforeAnswer => app.accept(order, None),
-                AcceptMode::AfterAnswer { delay } => app.promise(order, answer, delay),
+                AcceptMode::BeforeAnswer => app.accept(received, None),
+                AcceptMode::AfterAnswer { delay } => app.promise(received, answer, delay),
             }
         });
         taken.await.unwrap_or_else(|err| Err(ApiError::internal(err.to_string())))?;
@@ -116,7 +150,7 @@ impl App {
     fn promise(self: Arc<Self>, order: Received, answer: Answer, delay: Duration) -> Result<(), ApiError> {
         let now_ms = self.now_ms();
         self.books().refuse_beyond_limits(order.owner, now_ms)?;
-        let promise = Promise { answered_at_ms: matches!(answer, Answer::Id(_)).then_some(now_ms) };
+        let promise = Promise { answered_at_ms: (answer == Answer::Id).then_some(now_ms) };
         tokio::spawn(async move {
             pause(delay).await;
             self.accept(order, Some(promise))
@@ -127,7 +161,7 @@ impl App {
     /// Notes that the client was told the id.
     pub(crate) fn answered(&self, id: Uuid) {
         let now_ms = self.now_ms();
-        if let Some(job) = self.books().jobs.get(&id.to_string()) {
+        if let Some(job) = self.books().jobs.get(id) {
             job.generation.answered_at_ms = Some(now_ms);
         }
     }
@@ -161,12 +195,16 @@ impl App {
         }
         let mut job = self.bill(&mut books, order, now_ms);
         job.generation.answered_at_ms = promise.and_then(|promise| promise.answered_at_ms);
-        let (request_id, clip) = (job.generation.request_id.clone(), job.clip.clone());
-        debug!(request_id, token = job.generation.token.name, "generation accepted");
+        let (id, clip) = (job.id, job.clip.clone());
+        debug!(
+            request_id = job.generation.request_id,
+            token = job.generation.token.name,
+            "generation accepted"
+        );
         books.jobs.add(job);
         drop(books);
         if let Some(clip) = clip {
-            tokio::spawn(self.draw(request_id, clip));
+            tokio::spawn(self.draw(id, clip));
         }
         Ok(())
     }
@@ -176,25 +214,28 @@ impl App {
         let takes_ms = (self.config.video_seconds * 1000.0) as u64;
         let slow = if order.faults.has(Fault::Slow) { SLOW } else { 1 };
         let ends_at_ms = now_ms.saturating_add(takes_ms.saturating_mul(slow));
-        let made = made(books.ledger.tier(owner).made_of(order.resolution, order.seconds), &order);
+        let made = order.made_by(books.ledger.tier(owner));
         let end = ending(&order.faults);
         let units = books.ledger.spend(owner, now_ms, (end == Status::Failed).then_some(ends_at_ms));
         let token = books.ledger.report(owner, now_ms);
-        let cost = order.model.cost_ticks(made.resolution, made.seconds, order.images());
-        let asked = Asked {
-            resolution: order.resolution,
-            seconds: order.seconds,
-            aspect_ratio: order.aspect.name.to_owned(),
-        };
-        let clip = (end == Status::Done).then(|| clip(&token.tier, &order.prompt, &asked, &made));
+        let new_seconds = made.seconds - order.kept_seconds();
+        let cost = order.model.cost_ticks(made.resolution, new_seconds, order.images());
+        let clip = (end == Status::Done).then(|| clip(&token.tier, &order, &made));
         let generation = Generation {
-            request_id: id.to_string(),
+            request_id: match order.dialect {
+                Dialect::Xai => id.to_string(),
+                Dialect::OpenAi => openai::spelled(id),
+            },
+            dialect: order.dialect,
+            operation: order.operation,
             token: TokenLabel { name: token.name, tier: token.tier, prefix: token.prefix },
             model: order.model.name().to_owned(),
+            asked: order.asked(),
+            source: order.source.as_ref().map(Footage::rounded),
+            remixed_from: order.remixed_from,
             prompt: order.prompt,
             user: order.user,
             generate_audio: order.generate_audio,
-            asked,
             delivered: (end == Status::Done).then_some(made),
             inputs: order.inputs,
             units,
@@ -206,16 +247,17 @@ impl App {
             status: Status::Pending,
             polls: 0,
             fetches: 0,
+            deleted: false,
         };
-        Job { owner, faults: order.faults, clip, drawn: None, generation }
+        Job { id, owner, faults: order.faults, clip, drawn: None, generation }
     }
 
-    async fn draw(self: Arc<Self>, request_id: String, clip: Clip) {
+    async fn draw(self: Arc<Self>, id: Uuid, clip: Clip) {
         let film = self.studio.film(&clip).await;
         if let Err(why) = &film {
-            warn!(request_id, why, "a video could not be drawn");
+            warn!(%id, why, "a video could not be drawn");
         }
-        if let Some(job) = self.books().jobs.get(&request_id) {
+        if let Some(job) = self.books().jobs.get(id) {
             job.drawn = Some(film.map(|_| ()));
         }
     }
@@ -234,28 +276,22 @@ async fn pause(duration: Duration) {
 }
 
 /// An order on its way to being accepted.
-struct Received {
-    id: Uuid,
-    owner: AccountId,
-    order: Order,
-    received_at_ms: u64,
+pub(crate) struct Received {
+    pub(crate) id: Uuid,
+    pub(crate) owner: AccountId,
+    pub(crate) order: Order,
+    pub(crate) received_at_ms: u64,
 }
 
-fn made((resolution, seconds): (Resolution, u32), order: &Order) -> Delivered {
-    let resolution = if order.faults.has(Fault::Lie) { Resolution::P480 } else { resolution };
-    let (width, height) = frame_size(resolution, order.aspect);
-    Delivered { resolution, width, height, seconds }
-}
-
-fn clip(tier: &str, prompt: &str, asked: &Asked, made: &Delivered) -> Clip {
+fn clip(tier: &str, order: &Order, made: &Delivered) -> Clip {
     let words = |resolution: Resolution, seconds: u32| format!("{}, {seconds} s", resolution.name());
     Clip {
         width: made.width,
         height: made.height,
         seconds: made.seconds,
         tier: tier.to_owned(),
-        asked: words(asked.resolution, asked.seconds),
+        asked: words(order.resolution, order.total_seconds()),
         made: words(made.resolution, made.seconds),
-        prompt: prompt.to_owned(),
+        prompt: order.prompt.clone(),
     }
 }

@@ -28,6 +28,8 @@ pub struct SimulatorConfig {
     pub render: Render,
     /// Where the time comes from. Default: the machine's clock.
     pub clock: SimClock,
+    /// How the OpenAI dialect deviates. Default: not at all.
+    pub openai: OpenAiManners,
 }
 
 impl Default for SimulatorConfig {
@@ -43,8 +45,24 @@ impl Default for SimulatorConfig {
             answer_delay: Duration::ZERO,
             render: Render::Full,
             clock: SimClock::system(),
+            openai: OpenAiManners::default(),
         }
     }
+}
+
+/// What servers of the OpenAI dialect do otherwise than OpenAI did. All false by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenAiManners {
+    /// Where files can be sent, JSON is refused with 415 (create, edits, extensions), as at vLLM-Omni.
+    pub multipart_only: bool,
+    /// `processing`, `succeeded` and `cancelled` in place of `in_progress`, `completed` and `failed`.
+    pub odd_statuses: bool,
+    /// `seconds` is a number in answers, not a text.
+    pub numeric_seconds: bool,
+    /// `/content` answers 302 to a signed link that needs no token.
+    pub content_redirects: bool,
+    /// What moderation withholds ends completed, with an `error` and no file, not failed.
+    pub moderation_as_completed_with_error: bool,
 }
 
 /// Whether a create is answered when its video is already certain.

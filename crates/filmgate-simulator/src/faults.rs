@@ -5,9 +5,9 @@
 pub(crate) enum Fault {
     /// `[fail]`: the video ends failed, and its units are given back.
     Fail,
-    /// `[moderate]`: done with an empty URL and `respect_moderation` false; billed.
+    /// `[moderate]`: done with an empty URL and `respect_moderation` false (OpenAI: failed); billed.
     Moderate,
-    /// `[expire]`: the video ends expired.
+    /// `[expire]`: the video ends expired (OpenAI: failed).
     Expire,
     /// `[slow]`: ten times as long.
     Slow,

@@ -1,16 +1,23 @@
-//! The videos themselves: `GET` and `HEAD /files/{request_id}.mp4`, whole or in part. No token needed.
+//! The videos themselves: `GET` and `HEAD /files/{id}.mp4`, whole or in part. No token needed.
 
 use std::{ops::Range, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use futures_util::{StreamExt as _, stream};
+use uuid::Uuid;
 
-use crate::{app::App, error::ApiError, faults::Fault, jobs::Status};
+use crate::{
+    app::{App, Books},
+    error::ApiError,
+    faults::{Fault, Faults},
+    jobs::{Job, Status},
+    render::Clip,
+};
 
 /// How a file is spoilt on its way out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,13 +29,64 @@ enum Spoilt {
     NotVideo,
 }
 
+/// `GET /files/{id}.mp4`.
 pub(crate) async fn serve(
     State(app): State<Arc<App>>,
     method: Method,
     Path(name): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (file, spoilt) = find(&app, &name, method == Method::GET).await?;
+    let now_ms = app.now_ms();
+    let film = {
+        let mut books = app.books();
+        Film::of(find(&app, &mut books, &name, query.as_deref(), now_ms)?, &method)
+    };
+    send(&app, film.ok_or_else(unknown)?, &headers).await
+}
+
+/// The video that a link leads to, if it is done and the link is signed where it must be.
+pub(crate) fn find<'a>(
+    app: &App,
+    books: &'a mut Books,
+    name: &str,
+    query: Option<&str>,
+    now_ms: u64,
+) -> Result<&'a mut Job, ApiError> {
+    let id = name.strip_suffix(".mp4").and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(unknown)?;
+    let job = books.jobs.get(id).filter(|job| job.status(now_ms) == Status::Done && !job.generation.deleted);
+    let job = job.ok_or_else(unknown)?;
+    let signed = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("signature="));
+    match app.signature(job) {
+        Some(signature) if signed != Some(&*signature) => {
+            let message = "the link to this file is not signed, or not for it";
+            Err(ApiError::new(StatusCode::FORBIDDEN, "permission-denied", message))
+        }
+        _ => Ok(job),
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("there is no such file")
+}
+
+/// What is to be sent, and what is wrong with it.
+pub(crate) struct Film {
+    clip: Clip,
+    faults: Faults,
+}
+
+impl Film {
+    /// That of a video; a `GET` counts as a fetch. `None` if it ends without a file.
+    pub(crate) fn of(job: &mut Job, method: &Method) -> Option<Self> {
+        job.generation.fetches += u32::from(method == Method::GET);
+        Some(Self { clip: job.clip.clone()?, faults: job.faults.clone() })
+    }
+}
+
+/// Sends a video, whole or the part that was asked for.
+pub(crate) async fn send(app: &App, film: Film, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let (file, spoilt) = drawn(app, &film).await?;
     if spoilt == Spoilt::NotVideo {
         return Ok(Html("<!doctype html><title>Oops</title><p>This is not a video.</p>").into_response());
     }
@@ -55,28 +113,18 @@ pub(crate) async fn serve(
 }
 
 /// The bytes of a video that is done, cut short if its prompt said so.
-async fn find(app: &App, name: &str, counts: bool) -> Result<(Bytes, Spoilt), ApiError> {
-    let unknown = || ApiError::not_found("there is no such file");
-    let request_id = name.strip_suffix(".mp4").ok_or_else(unknown)?;
-    let now_ms = app.now_ms();
-    let (clip, faults) = {
-        let mut books = app.books();
-        let job = books.jobs.get(request_id).filter(|job| job.status(now_ms) == Status::Done);
-        let job = job.ok_or_else(unknown)?;
-        job.generation.fetches += u32::from(counts);
-        (job.clip.clone().ok_or_else(unknown)?, job.faults.clone())
-    };
-    let mut film = app.studio.film(&clip).await.map_err(ApiError::internal)?;
+async fn drawn(app: &App, Film { clip, faults }: &Film) -> Result<(Bytes, Spoilt), ApiError> {
+    let mut file = app.studio.film(clip).await.map_err(ApiError::internal)?;
     if faults.has(Fault::Cutoff) {
         // In the middle of the pictures, which are the last box.
-        film.truncate(film.len() * 6 / 10);
+        file.truncate(file.len() * 6 / 10);
     }
-    let spoilt = match &faults {
+    let spoilt = match faults {
         faults if faults.has(Fault::NotVideo) => Spoilt::NotVideo,
         faults if faults.has(Fault::Hangup) => Spoilt::Hangup,
         _ => Spoilt::No,
     };
-    Ok((film, spoilt))
+    Ok((file, spoilt))
 }
 
 /// Half of the bytes, then an error, upon which the connection is closed.

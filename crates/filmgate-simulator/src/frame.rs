@@ -33,6 +33,16 @@ impl Resolution {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resolution| resolution.name() == name)
     }
+
+    /// The class of a picture of this size, by its short side. 720p may lack a tenth.
+    pub(crate) fn of_size(width: u32, height: u32) -> Self {
+        match width.min(height) {
+            0..648 => Self::P480,
+            // With 1024, a size of OpenAI's that is between two classes.
+            648..1080 => Self::P720,
+            _ => Self::P1080,
+        }
+    }
 }
 
 /// An aspect ratio of the xAI dialect, width first.
@@ -109,6 +119,21 @@ mod tests {
                 let (width, height) = frame_size(resolution, aspect);
                 assert_eq!((width % 2, height % 2), (0, 0), "{resolution:?} {}", aspect.name);
             }
+        }
+    }
+
+    #[test]
+    fn sizes_belong_to_classes() {
+        use Resolution::{P480, P720, P1080};
+        for (width, height, class) in [
+            (752, 416, P480),
+            (480, 848, P480),
+            (1280, 720, P720),
+            (1024, 1792, P720),
+            (1080, 1920, P1080),
+            (3840, 2160, P1080),
+        ] {
+            assert_eq!(Resolution::of_size(width, height), class, "{width}x{height}");
         }
     }
 

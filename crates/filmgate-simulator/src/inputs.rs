@@ -1,31 +1,32 @@
-//! What a video starts from: images and sounds, as they were received.
+//! What a video starts from: images, sounds and videos, as they were received.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::frame::Aspect;
+use crate::{footage::Footage, frame::Aspect};
 
-/// One image or sound that came with a create.
+/// One image, sound or video that came with a create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Input {
-    /// The field it stood in: `image`, `reference_images[0]`, `last_frame`, `keyframes[0]`, ...
+    /// The field it stood in: `image`, `reference_images[0]`, `last_frame`, `keyframes[0]`, `video`,
+    /// `input_reference`, ...
     pub role: String,
-    /// `data` (in the request itself), `url` (recorded, never fetched), or `voice_id`.
+    /// `data` (in the request itself), `url` (recorded, never fetched), `voice_id` or `video_id`.
     pub kind: &'static str,
-    /// The URL or voice id, where it is one.
+    /// The URL or id, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The media type that a data URI claims.
+    /// The media type that a data URI or an uploaded file claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// Size of the decoded data in bytes.
+    /// Size of the data in bytes, decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<usize>,
-    /// SHA-256 of the decoded data, in hex.
+    /// SHA-256 of the data, decoded, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Width and height in pixels, where the data is a PNG or a JPEG.
+    /// Width and height in pixels, where the data is a PNG, a JPEG or an MP4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixels: Option<(u32, u32)>,
 }
@@ -36,31 +37,22 @@ impl Input {
         if url.starts_with("https://") {
             return Ok(Self::referring(role, "url", url));
         }
-        let Some(rest) = url.strip_prefix("data:") else {
-            return Err(format!("{role}: the url must be an https URL or a data URI"));
-        };
-        let Some((head, text)) = rest.split_once(',') else {
-            return Err(format!("{role}: the data URI has no comma"));
-        };
-        let Some(media_type) =
-            head.strip_suffix(";base64").filter(|media_type| media_type.starts_with(media))
-        else {
-            return Err(format!("{role}: the data URI must be base64 of {media}*"));
-        };
-        let data =
-            STANDARD.decode(text).map_err(|err| format!("{role}: the data URI is no base64: {err}"))?;
-        if data.is_empty() {
-            return Err(format!("{role}: the data URI is empty"));
-        }
-        Ok(Self {
+        let (media_type, data) = data_uri(&role, url, media)?;
+        Ok(Self::from_data(role, &media_type, &data))
+    }
+
+    /// Measures what came in the request itself.
+    pub(crate) fn from_data(role: String, media_type: &str, data: &[u8]) -> Self {
+        let film = || Footage::measure(data).ok().map(|footage| (footage.width, footage.height));
+        Self {
             role,
             kind: "data",
             reference: None,
             media_type: Some(media_type.to_owned()),
             bytes: Some(data.len()),
-            sha256: Some(hex::encode(Sha256::digest(&data))),
-            pixels: png_size(&data).or_else(|| jpeg_size(&data)),
-        })
+            sha256: Some(hex::encode(Sha256::digest(data))),
+            pixels: png_size(data).or_else(|| jpeg_size(data)).or_else(film),
+        }
     }
 
     pub(crate) fn referring(role: String, kind: &'static str, reference: &str) -> Self {
@@ -71,6 +63,25 @@ impl Input {
     pub(crate) fn aspect(&self) -> Option<Aspect> {
         self.pixels.map(|(width, height)| Aspect::nearest(width, height))
     }
+}
+
+/// Media type and data of a data URI whose media type begins with `media`.
+pub(crate) fn data_uri(role: &str, url: &str, media: &str) -> Result<(String, Vec<u8>), String> {
+    let Some(rest) = url.strip_prefix("data:") else {
+        return Err(format!("{role}: the url must be an https URL or a data URI"));
+    };
+    let Some((head, text)) = rest.split_once(',') else {
+        return Err(format!("{role}: the data URI has no comma"));
+    };
+    let Some(media_type) = head.strip_suffix(";base64").filter(|media_type| media_type.starts_with(media))
+    else {
+        return Err(format!("{role}: the data URI must be base64 of {media}*"));
+    };
+    let data = STANDARD.decode(text).map_err(|err| format!("{role}: the data URI is no base64: {err}"))?;
+    if data.is_empty() {
+        return Err(format!("{role}: the data URI is empty"));
+    }
+    Ok((media_type.to_owned(), data))
 }
 
 /// PNG: the size stands in its first chunk.

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     faults::{Fault, Faults},
     frame::Resolution,
     inputs::Input,
     ledger::AccountId,
+    order::{Dialect, Operation},
     render::Clip,
 };
 
@@ -19,6 +20,10 @@ use crate::{
 pub struct Generation {
     /// The id that was given to the client.
     pub request_id: String,
+    /// The dialect in which it was asked for.
+    pub dialect: Dialect,
+    /// What was to be done.
+    pub operation: Operation,
     /// Whose video it is.
     pub token: TokenLabel,
     /// The model's name.
@@ -33,7 +38,11 @@ pub struct Generation {
     pub asked: Asked,
     /// What the file is; `None` for a video that ends without a file.
     pub delivered: Option<Delivered>,
-    /// Images and sounds that came with the request.
+    /// The video it starts from (its length rounded to seconds); `None` for a generation.
+    pub source: Option<Delivered>,
+    /// The id of the video that it is a remix of.
+    pub remixed_from: Option<String>,
+    /// Images, sounds and videos that came with the request.
     pub inputs: Vec<Input>,
     /// Quota units that it was billed.
     pub units: u32,
@@ -53,6 +62,8 @@ pub struct Generation {
     pub polls: u32,
     /// How often its file was fetched (GET, also in part).
     pub fetches: u32,
+    /// Whether its owner deleted it. It stays in the books.
+    pub deleted: bool,
 }
 
 impl Generation {
@@ -79,10 +90,13 @@ pub struct TokenLabel {
 pub struct Asked {
     /// Resolution.
     pub resolution: Resolution,
-    /// Length in seconds.
+    /// Length in seconds; of an extension what is to be added.
     pub seconds: u32,
     /// Aspect ratio, such as `16:9`.
     pub aspect_ratio: String,
+    /// Width and height, such as `1280x720`; only OpenAI's dialect has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
 }
 
 /// What a file is.
@@ -132,6 +146,7 @@ pub struct Refusal {
 /// A video, with what reports do not show.
 #[derive(Debug)]
 pub(crate) struct Job {
+    pub(crate) id: Uuid,
     pub(crate) owner: AccountId,
     pub(crate) faults: Faults,
     /// `None` for a video that ends without a file.
@@ -154,42 +169,33 @@ impl Job {
     }
 
     /// Whole percent, 0 to 99, growing with time.
-    fn progress(&self, now_ms: u64) -> u64 {
+    pub(crate) fn progress(&self, now_ms: u64) -> u64 {
         let start = self.generation.accepted_at_ms;
         let whole = self.generation.ends_at_ms.saturating_sub(start).max(1);
         (now_ms.saturating_sub(start) * 100 / whole).min(99)
     }
 
-    /// The body of a poll.
-    pub(crate) fn poll_body(&self, now_ms: u64, url: &str) -> Value {
-        let generation = &self.generation;
-        let model = &generation.model;
-        let video = |url: &str, respected: bool| {
-            let seconds = generation.delivered.as_ref().map_or(generation.asked.seconds, |made| made.seconds);
-            json!({
-                "status": "done", "progress": 100, "model": model,
-                "video": {"url": url, "duration": seconds, "respect_moderation": respected},
-                "usage": {"cost_in_usd_ticks": generation.cost_in_usd_ticks},
-            })
-        };
-        match self.status(now_ms) {
-            Status::Pending => {
-                json!({"status": "pending", "progress": self.progress(now_ms), "model": model})
-            }
-            Status::Done => video(url, true),
-            Status::Moderated => video("", false),
-            Status::Failed => {
-                let message = match &self.drawn {
-                    Some(Err(why)) => why,
-                    _ => "The simulated generation failed, as its prompt asked.",
-                };
-                json!({
-                    "status": "failed", "progress": 0, "model": model,
-                    "error": {"code": "internal_error", "message": message},
-                })
-            }
-            Status::Expired => json!({"status": "expired", "model": model}),
+    /// Length of the file, or the one that was asked for if there is none.
+    pub(crate) fn seconds(&self) -> u32 {
+        self.generation.delivered.as_ref().map_or_else(|| self.asked_seconds(), |made| made.seconds)
+    }
+
+    /// Length of the whole, as asked.
+    pub(crate) fn asked_seconds(&self) -> u32 {
+        let Generation { operation, source, asked, .. } = &self.generation;
+        let kept = source.as_ref().filter(|_| *operation == Operation::Extension);
+        asked.seconds + kept.map_or(0, |source| source.seconds)
+    }
+
+    pub(crate) fn why_failed(&self) -> &str {
+        match &self.drawn {
+            Some(Err(why)) => why,
+            _ => "The simulated generation failed, as its prompt asked.",
         }
+    }
+
+    fn is_of(&self, owner: AccountId, dialect: Dialect) -> bool {
+        self.owner == owner && self.generation.dialect == dialect && !self.generation.deleted
     }
 
     fn report(&self, now_ms: u64) -> Generation {
@@ -214,7 +220,7 @@ pub(crate) fn ending(faults: &Faults) -> Status {
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     jobs: Vec<Job>,
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<Uuid, usize>,
     refusals: Vec<Refusal>,
     /// Prompts that have had their `[busy]`.
     busy: HashSet<String>,
@@ -222,12 +228,23 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn add(&mut self, job: Job) {
-        self.by_id.insert(job.generation.request_id.clone(), self.jobs.len());
+        self.by_id.insert(job.id, self.jobs.len());
         self.jobs.push(job);
     }
 
-    pub(crate) fn get(&mut self, request_id: &str) -> Option<&mut Job> {
-        self.by_id.get(request_id).map(|&index| &mut self.jobs[index])
+    pub(crate) fn get(&mut self, id: Uuid) -> Option<&mut Job> {
+        self.by_id.get(&id).map(|&index| &mut self.jobs[index])
+    }
+
+    /// A video as its owner sees it. Another account's, another dialect's and a deleted one are as unknown
+    /// as one that never was.
+    pub(crate) fn of(&mut self, owner: AccountId, id: Uuid, dialect: Dialect) -> Option<&mut Job> {
+        self.get(id).filter(|job| job.is_of(owner, dialect))
+    }
+
+    /// Every video that an owner sees, in the order in which they came.
+    pub(crate) fn all_of(&self, owner: AccountId, dialect: Dialect) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(move |job| job.is_of(owner, dialect))
     }
 
     pub(crate) fn in_flight(&self, owner: AccountId, now_ms: u64) -> usize {

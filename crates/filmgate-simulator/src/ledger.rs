@@ -137,7 +137,8 @@ impl Ledger {
         if wait_ms == 0 {
             return Ok(());
         }
-        Err(ApiError::exhausted("the quota of this account is used up", wait_ms.div_ceil(1000)))
+        let error = ApiError::exhausted("the quota of this account is used up", wait_ms.div_ceil(1000));
+        Err(error.openai_code("insufficient_quota"))
     }
 
     /// Bills a video, and tells how many units it was. A video that will fail (`back_at_ms`) gives its

@@ -153,23 +153,10 @@ fn job(caller: CallerId, at: Timestamp, rng: &mut StdRng) -> Job {
         charged: false,
         slot_until: None,
     };
-    Job {
-        id: JobId::new(at, rng),
-        caller,
-        spec: VideoSpec { model: "grok-imagine-video".into(), prompt: prompt.into(), shape },
-        state: JobState::Reserved,
-        progress: 0,
-        created_at: at,
-        deadline: at + Duration::from_secs(900),
-        finished_at: None,
-        fingerprint: [7; 32],
-        attempts: vec![attempt],
-        blamed: 0,
-        fetches: 0,
-        failure: None,
-        delivered: None,
-        file_removed_at: None,
-    }
+    let spec = VideoSpec::new("grok-imagine-video", prompt, shape).expect("a prompt");
+    let times = (at, at + Duration::from_secs(900));
+    let job = Job::new(JobId::new(at, rng), caller, spec, [7; 32], times);
+    Job { state: JobState::Reserved, attempts: vec![attempt], ..job }
 }
 
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {

@@ -90,6 +90,9 @@ pub enum StoreError {
     /// The job ended before; nothing more happens to it.
     #[error("job {0} has ended and does not change any more")]
     JobIsFinal(JobId),
+    /// Another request claimed this idempotency key before; nothing was admitted.
+    #[error("another request with this idempotency key was admitted before")]
+    KeyClaimed,
     /// The system gave no random bytes to seal with.
     #[error("the system has no random bytes: {0}")]
     NoRandomness(String),

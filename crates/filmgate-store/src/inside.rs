@@ -47,16 +47,12 @@ impl Inside {
 fn failed_job(caller: CallerId, token: TokenId, now: Timestamp) -> Job {
     let shape =
         Shape { resolution: Resolution::P480, seconds: Seconds::DEFAULT, aspect_ratio: AspectRatio::R16x9 };
+    let spec = VideoSpec::new("m", "a fox", shape).unwrap();
+    let job = Job::new(JobId::from_bytes([7; 16]), caller, spec, [0; 32], (now, now));
     Job {
-        id: JobId::from_bytes([7; 16]),
-        caller,
-        spec: VideoSpec { model: "m".into(), prompt: "a fox".into(), shape },
         state: JobState::Failed,
         progress: 10,
-        created_at: now,
-        deadline: now,
         finished_at: Some(now),
-        fingerprint: [0; 32],
         attempts: vec![Attempt {
             n: 1,
             token,
@@ -79,11 +75,8 @@ fn failed_job(caller: CallerId, token: TokenId, now: Timestamp) -> Job {
             charged: true,
             slot_until: None,
         }],
-        blamed: 0,
-        fetches: 0,
         failure: Some(JobFailure::moderated(None)),
-        delivered: None,
-        file_removed_at: None,
+        ..job
     }
 }
 

@@ -1,14 +1,19 @@
 //! Jobs and their files.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use filmgate_domain::{
-    Attempt, CallerId, Delivered, Fault, Job, JobFailure, JobId, JobState, Shape, Timestamp, TokenInfo,
-    VideoSpec,
+    Attempt, CallerId, Delivered, Fault, Job, JobFailure, JobId, JobState, Seconds, Shape, Timestamp,
+    TokenInfo, VideoSpec,
 };
+use tokio::sync::Notify;
 
+use crate::answers::{self, Claim};
 use crate::attempts::{self, seconds};
 use crate::db::{Bind, Db, Row, Sql, Table, Value, args, sql};
+use crate::deliveries;
 use crate::tokens::{self, TokenState};
 use crate::writer::Write;
 use crate::{Pending, Store, StoreError};
@@ -20,7 +25,7 @@ macro_rules! columns {
         "id, caller, model, prompt, resolution, seconds, aspect_ratio, state, progress, created_at, deadline, \
          finished_at, fingerprint, blamed, fetches, file_removed_at, failure_code, failure_message, \
          failure_fault, delivered_width, delivered_height, delivered_ms, delivered_codec, delivered_bytes, \
-         delivered_sha256"
+         delivered_sha256, mode, inputs, added_seconds, on_shortage, wait_until, webhook, deleted_at"
     };
 }
 
@@ -41,7 +46,7 @@ static COUNTS: Sql = Sql::new(
 );
 
 static FILES: Sql = Sql::new(
-    "SELECT id, finished_at, delivered_bytes FROM jobs \
+    "SELECT id, finished_at, delivered_bytes, deleted_at FROM jobs \
      WHERE state = 'completed' AND file_removed_at IS NULL ORDER BY finished_at, id",
 );
 
@@ -49,14 +54,14 @@ static INSERT: Sql = Sql::new(concat!(
     "INSERT INTO jobs (",
     columns!(),
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-     $21, $22, $23, $24, $25)"
+     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
 ));
 
 static ADVANCE: Sql = Sql::new(
     "UPDATE jobs SET state = $2, progress = $3, deadline = $4, finished_at = $5, \
      blamed = $6, fetches = $7, failure_code = $8, failure_message = $9, failure_fault = $10, \
      delivered_width = $11, delivered_height = $12, delivered_ms = $13, delivered_codec = $14, \
-     delivered_bytes = $15, delivered_sha256 = $16 \
+     delivered_bytes = $15, delivered_sha256 = $16, wait_until = $17 \
      WHERE id = $1 AND finished_at IS NULL",
 );
 
@@ -73,11 +78,13 @@ pub struct JobFilter {
     pub after: Option<JobId>,
     /// Oldest first; otherwise newest first.
     pub ascending: bool,
+    /// Also those that their callers deleted.
+    pub deleted: bool,
 }
 
 impl Default for JobFilter {
     fn default() -> Self {
-        Self { caller: None, state: None, limit: 100, after: None, ascending: false }
+        Self { caller: None, state: None, limit: 100, after: None, ascending: false, deleted: false }
     }
 }
 
@@ -90,12 +97,20 @@ pub struct StoredFile {
     pub finished_at: Timestamp,
     /// The file's size.
     pub bytes: u64,
+    /// Whether the caller deleted the video, so that the file has to go at once.
+    pub deleted: bool,
 }
 
 impl Store {
     /// Writes a new job and its attempts, in one commit.
     pub fn admit(&self, job: &Job) -> Pending<()> {
-        self.write(Admit(Box::new(job.clone())))
+        self.admit_claiming(job, None)
+    }
+
+    /// The same for a request with an idempotency key, which it claims in that commit.
+    /// [`StoreError::KeyClaimed`] when another request did so less than [`crate::ANSWERS_KEPT`] before.
+    pub fn admit_claiming(&self, job: &Job, claim: Option<Claim>) -> Pending<()> {
+        self.write(Admit { job: Box::new(job.clone()), claim })
     }
 
     /// Writes what became of a job, its last two attempts (one that ended and the one after it) and what
@@ -113,8 +128,11 @@ impl Store {
             fetches: job.fetches,
             failure: job.failure.clone(),
             delivered: job.delivered.clone(),
+            wait_until: job.wait_until,
             attempts: job.attempts[latest..].to_vec(),
             tokens: tokens.iter().map(|info| TokenState::new(info)).collect(),
+            enqueued: AtomicBool::new(false),
+            news: Arc::clone(&self.0.news),
         })
     }
 
@@ -178,16 +196,25 @@ impl Store {
     pub fn file_removed(&self, job: JobId, at: Timestamp) -> Pending<()> {
         self.write(FileRemoved { job, at })
     }
+
+    /// Notes that the caller of a finished job deleted it. The first time stands.
+    pub fn delete_job(&self, job: JobId, at: Timestamp) -> Pending<()> {
+        self.write(Delete { job, at })
+    }
 }
 
-struct Admit(Box<Job>);
+struct Admit {
+    job: Box<Job>,
+    claim: Option<Claim>,
+}
 
 impl Write for Admit {
     type Answer = ();
 
     fn apply(&self, db: &Db) -> Result<(), StoreError> {
-        let job = &*self.0;
-        let VideoSpec { model, prompt, shape } = &job.spec;
+        let job = &*self.job;
+        let VideoSpec { model, prompt, shape, mode, inputs, added } = &job.spec;
+        let inputs = serde_json::to_string(inputs).expect("inputs are plain data");
         let (resolution, ratio) = (shape.resolution.as_str(), shape.aspect_ratio.as_str());
         let (seconds, state) = (shape.seconds.get(), job.state.as_str());
         let ending = ending(&job.failure, &job.delivered);
@@ -209,8 +236,11 @@ impl Write for Admit {
             job.fetches,
             job.file_removed_at,
         ];
-        db.execute(&INSERT, &[&first[..], &ending].concat())?;
-        job.attempts.iter().try_for_each(|attempt| attempts::insert(db, job.id, attempt))
+        let (mode, added, on_shortage) = (mode.as_str(), added.map(Seconds::get), job.on_shortage.as_str());
+        let last = args![mode, inputs, added, on_shortage, job.wait_until, job.webhook, job.deleted_at];
+        db.execute(&INSERT, &[&first[..], &ending, &last].concat())?;
+        job.attempts.iter().try_for_each(|attempt| attempts::insert(db, job.id, attempt))?;
+        self.claim.iter().try_for_each(|claim| answers::claim(db, claim, job.id, job.created_at))
     }
 }
 
@@ -225,8 +255,12 @@ struct Advance {
     fetches: u8,
     failure: Option<JobFailure>,
     delivered: Option<Delivered>,
+    wait_until: Option<Timestamp>,
     attempts: Vec<Attempt>,
     tokens: Vec<TokenState>,
+    /// Whether there is a webhook to deliver, and who is woken then.
+    enqueued: AtomicBool,
+    news: Arc<Notify>,
 }
 
 impl Write for Advance {
@@ -237,7 +271,8 @@ impl Write for Advance {
         let state = self.state.as_str();
         let first =
             args![self.id, state, self.progress, self.deadline, self.finished_at, self.blamed, self.fetches,];
-        if db.execute(&ADVANCE, &[&first[..], &ending].concat())? == 0 {
+        let last = args![self.wait_until];
+        if db.execute(&ADVANCE, &[&first[..], &ending, &last].concat())? == 0 {
             return Err(if exists(db, self.id)? {
                 StoreError::JobIsFinal(self.id)
             } else {
@@ -245,7 +280,17 @@ impl Write for Advance {
             });
         }
         self.attempts.iter().try_for_each(|attempt| attempts::save(db, self.id, attempt))?;
-        self.tokens.iter().try_for_each(|token| tokens::save_state(db, token))
+        self.tokens.iter().try_for_each(|token| tokens::save_state(db, token))?;
+        if let Some(at) = self.finished_at {
+            self.enqueued.store(deliveries::enqueue(db, self.id, self.state, at)?, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn committed(&self) {
+        if self.enqueued.load(Ordering::Relaxed) {
+            self.news.notify_one();
+        }
     }
 }
 
@@ -269,7 +314,27 @@ impl Write for FileRemoved {
     }
 }
 
-/// How a job ended, as the last nine values of a statement.
+struct Delete {
+    job: JobId,
+    at: Timestamp,
+}
+
+impl Write for Delete {
+    type Answer = ();
+
+    fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let sql = sql!(
+            "UPDATE jobs SET deleted_at = COALESCE(deleted_at, $2) \
+                   WHERE id = $1 AND finished_at IS NOT NULL"
+        );
+        if db.execute(sql, &args![self.job, self.at])? == 0 {
+            return Err(StoreError::missing("finished job", self.job));
+        }
+        Ok(())
+    }
+}
+
+/// How a job ended, as nine values of a statement.
 fn ending<'a>(failure: &'a Option<JobFailure>, delivered: &'a Option<Delivered>) -> [Value<'a>; 9] {
     let mut values = [Value::Null; 9];
     if let Some(JobFailure { code, message, fault }) = failure {
@@ -305,6 +370,9 @@ fn filtered(filter: &JobFilter) -> (Sql, Vec<Value<'_>>) {
         values.push(caller.value());
         conditions.push(format!("caller = ${}", values.len()));
     }
+    if !filter.deleted {
+        conditions.push("deleted_at IS NULL".to_owned());
+    }
     if let Some(state) = filter.state {
         let unfinished = if state.is_final() { "" } else { " AND finished_at IS NULL" };
         conditions.push(format!("state = '{state}'{unfinished}"));
@@ -330,7 +398,21 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
     Ok(Job {
         id: row.get("id")?,
         caller: row.get("caller")?,
-        spec: VideoSpec { model: row.get("model")?, prompt: row.get("prompt")?, shape },
+        spec: VideoSpec {
+            model: row.get("model")?,
+            prompt: row.get("prompt")?,
+            shape,
+            mode: row.parse("mode", str::parse)?,
+            inputs: row.parse("inputs", |text| serde_json::from_str(text))?,
+            added: row
+                .get::<Option<u32>>("added_seconds")?
+                .map(Seconds::new)
+                .transpose()
+                .map_err(|e| row.corrupt("added_seconds", e))?,
+        },
+        on_shortage: row.parse("on_shortage", str::parse)?,
+        wait_until: row.get("wait_until")?,
+        webhook: row.get("webhook")?,
         state: row.parse("state", str::parse)?,
         progress: row.get("progress")?,
         created_at: row.get("created_at")?,
@@ -343,6 +425,7 @@ fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         failure: read_failure(row)?,
         delivered: read_delivered(row)?,
         file_removed_at: row.get("file_removed_at")?,
+        deleted_at: row.get("deleted_at")?,
     })
 }
 
@@ -372,6 +455,7 @@ fn read_file(row: &Row<'_>) -> Result<StoredFile, StoreError> {
         job: row.get("id")?,
         finished_at: row.get("finished_at")?,
         bytes: row.get("delivered_bytes")?,
+        deleted: row.get::<Option<Timestamp>>("deleted_at")?.is_some(),
     })
 }
 

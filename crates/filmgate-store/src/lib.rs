@@ -7,7 +7,8 @@
 //! - Reads have their own connections and see everything that was acknowledged before.
 //! - **An open attempt is the reservation** of its token. No table counts what is reserved or spent.
 //! - A failed read is an error, never an empty answer. What makes no sense is an error that says where.
-//! - Upstream tokens are sealed and bound to their row; of client keys only a hash is kept.
+//! - Upstream tokens and the secrets of webhooks are sealed and bound to their row; of client keys only a hash is
+//!   kept.
 //!
 //! ```
 //! # use filmgate_domain::Timestamp;
@@ -22,10 +23,13 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod answers;
 mod attempts;
 mod callers;
 mod db;
+mod deliveries;
 mod error;
+mod event_id;
 #[cfg(test)]
 mod inside;
 mod jobs;
@@ -33,18 +37,25 @@ mod migrate;
 mod reader;
 mod secrets;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use answers::{ANSWERS_KEPT, Answer, Claim, Remembered, Scope};
 pub use callers::{Caller, KeyRecord};
+pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, Due, Try};
 pub use error::StoreError;
+pub use event_id::{EventId, NoEventId};
 pub use jobs::{JobFilter, StoredFile};
 pub use secrets::{MasterKey, NotAMasterKey, hash_key};
 pub use tokens::{Added, StoredToken};
+pub use webhooks::Webhook;
 pub use writer::Pending;
+
+use tokio::sync::Notify;
 
 use crate::db::Db;
 use crate::reader::Readers;
@@ -59,6 +70,8 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     sealer: Arc<Sealer>,
+    /// Something may be there to deliver.
+    news: Arc<Notify>,
 }
 
 impl Store {
@@ -74,7 +87,7 @@ impl Store {
         tokens::wipe_drained(&db)?;
         let readers = Readers::start(path)?;
         let writer = Writer::start(db).map_err(|e| StoreError::cannot_open(path, e))?;
-        Ok(Store(Arc::new(Inner { writer, readers, sealer })))
+        Ok(Store(Arc::new(Inner { writer, readers, sealer, news: Arc::default() })))
     }
 
     /// Waits until everything queued is on disk, and closes the files. Other clones get

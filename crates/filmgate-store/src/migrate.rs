@@ -7,7 +7,12 @@ use crate::db::{Db, Table, args, sql};
 use crate::secrets::{KEY_VERSION, Sealer};
 
 /// Every schema there was, oldest first. One that was released is never changed: another is added.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_inputs_and_choices.sql"),
+    include_str!("../migrations/0003_idempotency.sql"),
+    include_str!("../migrations/0004_webhooks.sql"),
+];
 
 /// "flmg" in the file's header: this database is filmgate's.
 const APPLICATION: i64 = 0x666c_6d67;
@@ -78,8 +83,16 @@ mod tests {
         db.set_schema(APPLICATION, 7).unwrap();
         drop(db);
         let error = open(&path).unwrap_err();
-        assert_eq!(error, StoreError::NewerSchema { path: path.display().to_string(), found: 7, known: 1 });
-        assert!(error.to_string().contains("written by a newer filmgate (schema 7; this one knows 1)"));
+        assert_eq!(
+            error,
+            StoreError::NewerSchema {
+                path: path.display().to_string(),
+                found: 7,
+                known: MIGRATIONS.len() as i64
+            }
+        );
+        let message = format!("written by a newer filmgate (schema 7; this one knows {})", MIGRATIONS.len());
+        assert!(error.to_string().contains(&message), "{error}");
     }
 
     #[test]

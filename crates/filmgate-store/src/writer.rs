@@ -23,6 +23,9 @@ pub(crate) trait Write: Send + 'static {
 
     /// Makes the change. On an error nothing of it may remain wanted: the transaction is taken back.
     fn apply(&self, db: &Db) -> Result<Self::Answer, StoreError>;
+
+    /// The change is on disk.
+    fn committed(&self) {}
 }
 
 /// A write on its way. Await it to know that it is on disk; it gets there also when this is dropped.
@@ -154,6 +157,7 @@ impl<W: Write> Queued for Command<W> {
     }
 
     fn succeed(self: Box<Self>) {
+        self.write.committed();
         // Whoever asked may have gone; the write stands all the same.
         if let Some(done) = self.done {
             let _ = self.answer.send(Ok(done));

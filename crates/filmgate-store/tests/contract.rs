@@ -2,6 +2,8 @@
 //!
 //! Each story runs on every database that [`stores`] gives. A second database joins by adding a line there.
 
+#[path = "contract/answers.rs"]
+mod answers;
 #[path = "contract/attempts.rs"]
 mod attempts;
 #[path = "contract/callers.rs"]
@@ -12,6 +14,8 @@ mod durability;
 mod jobs;
 #[path = "contract/tokens.rs"]
 mod tokens;
+#[path = "contract/webhooks.rs"]
+mod webhooks;
 
 use std::time::Duration;
 
@@ -80,23 +84,11 @@ pub(crate) fn shape(resolution: Resolution) -> Shape {
 
 /// A job without an attempt, created at `created_at`; the seed makes its id.
 pub(crate) fn queued(caller: CallerId, created_at: Timestamp, seed: u64) -> Job {
-    Job {
-        id: JobId::new(created_at, &mut StdRng::seed_from_u64(seed)),
-        caller,
-        spec: VideoSpec::new("grok-imagine-video", "a red fox in the snow", shape(Resolution::P480)).unwrap(),
-        state: JobState::Queued,
-        progress: 0,
-        created_at,
-        deadline: created_at + Duration::from_secs(900),
-        finished_at: None,
-        fingerprint: [seed as u8; 32],
-        attempts: vec![],
-        blamed: 0,
-        fetches: 0,
-        failure: None,
-        delivered: None,
-        file_removed_at: None,
-    }
+    let id = JobId::new(created_at, &mut StdRng::seed_from_u64(seed));
+    let shape = shape(Resolution::P480);
+    let spec = VideoSpec::new("grok-imagine-video", "a red fox in the snow", shape).unwrap();
+    let deadline = created_at + Duration::from_secs(900);
+    Job::new(id, caller, spec, [seed as u8; 32], (created_at, deadline))
 }
 
 /// A fresh attempt: an open reservation.

@@ -2,9 +2,11 @@
 //!
 //! The upstream names the file's address, and it must not send filmgate to the operator's own network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use url::{Host, Url};
+
+use crate::ranges::is_public;
 
 /// Whether a file may be fetched from `file` for an upstream at `base`.
 ///
@@ -33,53 +35,21 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn is_internal(host: &Host<&str>) -> bool {
+/// Whether the name cannot be one of the Internet: it has one label only, or belongs to those kept for local use:
+/// `.local` (RFC 6762), `.internal` (ICANN, 2024), `.home.arpa` (RFC 8375) and `.localhost`.
+pub(crate) fn is_local_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    !name.contains('.')
+        || [".local", ".internal", ".home.arpa", ".localhost"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether the host is, as far as can be seen, not one of the Internet: a literal address outside of it, or a
+/// name of the loopback interface.
+pub(crate) fn is_internal(host: &Host<&str>) -> bool {
     match *host {
         Host::Domain(name) => is_localhost(name),
         Host::Ipv4(ip) => !is_public(IpAddr::V4(ip)),
         Host::Ipv6(ip) => !is_public(IpAddr::V6(ip)),
-    }
-}
-
-/// Whether the address may belong to a host on the Internet (IANA special-purpose address registries).
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_public_v4(ip),
-        IpAddr::V6(ip) => is_public_v6(ip),
-    }
-}
-
-fn is_public_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, c, _] = ip.octets();
-    !matches!(
-        (a, b, c),
-        (0 | 10 | 127, _, _)
-            | (100, 64..=127, _)
-            | (169, 254, _)
-            | (172, 16..=31, _)
-            | (192, 0, 0)
-            | (192, 168, _)
-            | (198, 18..=19, _)
-            | (224.., _, _)
-    )
-}
-
-/// Global unicast is 2000::/3. Addresses that carry an IPv4 address count as that address.
-fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let s = ip.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_public_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    match s {
-        [0, 0, 0, 0, 0, 0xffff, high, low] => v4(high, low),
-        // NAT64, RFC 6052.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
-        // 6to4, RFC 3056.
-        [0x2002, high, low, ..] => v4(high, low),
-        // Teredo, RFC 4380: what it leads to cannot be read off it.
-        [0x2001, 0, ..] => false,
-        [first, ..] => first & 0xe000 == 0x2000,
     }
 }
 

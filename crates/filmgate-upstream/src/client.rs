@@ -4,6 +4,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use filmgate_domain::{Cause, Certainty, Failure, Secret};
+use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
@@ -67,6 +68,13 @@ impl Client {
         &self.base
     }
 
+    /// The address of a path below the base URL. The segments must be neither `.` nor `..`.
+    pub(crate) fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("a base URL with a host has a path").pop_if_empty().extend(path);
+        url
+    }
+
     /// How long a body may pause.
     pub(crate) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
@@ -89,8 +97,7 @@ impl Client {
         method: Method,
         path: &[&str],
     ) -> Result<RequestBuilder, Failure> {
-        let mut url = self.base.clone();
-        url.path_segments_mut().expect("a base URL with a host has a path").pop_if_empty().extend(path);
+        let url = self.url(path);
         let pool = match call.under_way {
             Certainty::Unknown => &self.submissions,
             Certainty::Refused => &self.rest,
@@ -125,6 +132,20 @@ impl Client {
                 Err(call.sent(Cause::Timeout, &message))
             }
         }
+    }
+
+    /// Sends it and reads an answer of success: its status and its body.
+    pub(crate) async fn answer(
+        &self,
+        call: &Call<'_>,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let mut response = self.send(call, request).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.refusal(call, response).await);
+        }
+        Ok((status, self.body(call, &mut response).await?))
     }
 
     /// The whole body of an answer that is no file.
@@ -234,7 +255,7 @@ fn base_url(url: &Url) -> Result<Url, ConnectError> {
 }
 
 /// TLS needs a provider of cryptography, chosen once in a process. Another choice made before stands.
-fn use_ring() {
+pub(crate) fn use_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
@@ -254,9 +275,16 @@ fn pool(settings: &UpstreamSettings, base: &Url, idle: Duration) -> Result<reqwe
             None => builder.no_proxy(),
         }
     };
+    build(builder, base.scheme() == "http")
+}
+
+/// Builds it. Where it is of use without TLS, a machine without any CA certificates is no reason not to.
+pub(crate) fn build(
+    builder: impl Fn() -> reqwest::ClientBuilder,
+    of_use_without_tls: bool,
+) -> Result<reqwest::Client, ConnectError> {
     let built = match builder().build() {
-        // Without any CA certificates on the machine, an upstream without TLS still works.
-        Err(error) if base.scheme() == "http" => {
+        Err(error) if of_use_without_tls => {
             tracing::warn!(%error, "no https:// address can be fetched from: the system has no CA certificates");
             builder().tls_certs_only([]).build()
         }

@@ -134,7 +134,7 @@ fn spelled(status: StatusCode) -> String {
 }
 
 /// What lies beneath the error; the outer layers only say that there is one.
-fn reasons(error: &reqwest::Error) -> String {
+pub(crate) fn reasons(error: &reqwest::Error) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let mut source = error.source();
     while let Some(error) = source {

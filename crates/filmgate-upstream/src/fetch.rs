@@ -16,7 +16,7 @@ use crate::failure::Call;
 use crate::words::Words;
 
 /// How many redirects a file's address may lead through.
-const MAX_REDIRECTS: usize = 3;
+pub(crate) const MAX_REDIRECTS: usize = 3;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
@@ -83,7 +83,7 @@ pub(crate) async fn fetch(client: &Client, token: &Secret, url: &str) -> Result<
         if response.status().is_success() {
             return Ok(open(client, host, response));
         }
-        url = match target(&url, &response) {
+        url = match redirect_target(&url, &response) {
             Some(next) => next,
             // One that leads nowhere says nothing about the base URL.
             None if response.status().is_redirection() => {
@@ -97,7 +97,7 @@ pub(crate) async fn fetch(client: &Client, token: &Secret, url: &str) -> Result<
 }
 
 /// Where a redirect leads.
-fn target(url: &Url, response: &Response) -> Option<Url> {
+pub(crate) fn redirect_target(url: &Url, response: &Response) -> Option<Url> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -105,23 +105,33 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
 }
 
 fn check_address(call: &Call<'_>, url: &Url, base: &Url) -> Result<(), Failure> {
-    let problem = if !matches!(url.scheme(), "http" | "https") {
-        "neither http nor https"
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "an address with a user name"
-    } else if !may_fetch(url, base) {
-        "an internal address, which is not the upstream's own"
-    } else {
-        return Ok(());
-    };
+    let Some(problem) = problem(url, base) else { return Ok(()) };
     let message = format!("{} named a file at {problem}: {}", call.host, call.redact(url.as_str()));
     Err(call.unsent(Cause::Garbage, &message))
 }
 
+/// Why filmgate does not go to an address that the upstream at `base` names, if it does not.
+pub(crate) fn problem(url: &Url, base: &Url) -> Option<&'static str> {
+    if !matches!(url.scheme(), "http" | "https") {
+        Some("neither http nor https")
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Some("an address with a user name")
+    } else if !may_fetch(url, base) {
+        Some("an internal address, which is not the upstream's own")
+    } else {
+        None
+    }
+}
+
+/// What the server says the file is: at most 100 characters.
+pub(crate) fn content_type(response: &Response) -> Option<String> {
+    let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.chars().take(100).collect())
+}
+
 fn open(client: &Client, host: String, response: Response) -> RemoteFile {
     let length = response.content_length();
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.map(|text| text.chars().take(100).collect());
+    let content_type = content_type(&response);
     let idle_timeout = client.idle_timeout();
     let chunks = stream::try_unfold((response, host), move |(mut response, host)| async move {
         let call = Call { host: &host, token: None, under_way: Certainty::Refused };

@@ -4,12 +4,17 @@
 //! and only [`redact`] decides what of a provider's words may be shown. [`connect`] builds the adapter that the
 //! settings name, with its own pooled HTTP client.
 //!
-//! A new provider is a sibling of `xai.rs`, a [`Kind`] and an arm in [`connect`].
+//! A new provider is a sibling of `xai.rs` and `openai.rs`, a [`Kind`] and an arm in [`connect`].
 
 mod address;
+mod check;
 mod client;
 mod failure;
 mod fetch;
+mod lenient;
+mod openai;
+mod outside;
+mod ranges;
 mod redact;
 mod retry_after;
 mod settings;
@@ -19,11 +24,13 @@ mod xai;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use filmgate_domain::{Failure, JobId, Polled, Secret, Shape};
+use bytes::Bytes;
+use filmgate_domain::{Failure, JobId, Mode, Polled, Role, Seconds, Secret, Shape};
 
 pub use fetch::RemoteFile;
+pub use outside::{Answered, Fetched, Outside, OutsideError};
 pub use redact::redact;
-pub use settings::{ConnectError, Kind, UpstreamSettings};
+pub use settings::{Body, ConnectError, Kind, UpstreamSettings};
 
 /// A provider that makes videos.
 ///
@@ -33,6 +40,9 @@ pub use settings::{ConnectError, Kind, UpstreamSettings};
 /// [`Certainty::Refused`]: filmgate_domain::Certainty::Refused
 #[async_trait]
 pub trait Upstream: Send + Sync {
+    /// In which forms it takes what a video is made from.
+    fn takes(&self) -> Takes;
+
     /// Starts a video. The request goes out at most once.
     ///
     /// # Errors
@@ -65,12 +75,52 @@ pub struct Order<'a> {
     pub model: &'a str,
     /// What the video shows.
     pub prompt: &'a str,
-    /// Its form.
+    /// Its form. Of an extension: that of the whole.
     pub shape: Shape,
+    /// How it is made.
+    pub mode: Mode,
+    /// What it is made from, in forms that the upstream takes.
+    pub inputs: &'a [OrderInput],
+    /// Of an extension: how much is added.
+    pub added: Option<Seconds>,
     /// The job it is for.
     pub job: JobId,
     /// Which attempt at the job this is; 1 for the first.
     pub attempt: u32,
+}
+
+/// In which forms an upstream takes what a video is made from. Files it always takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Takes {
+    /// Addresses, which it fetches itself.
+    pub urls: bool,
+    /// Its own ids of videos that it made for the same token.
+    pub ids: bool,
+}
+
+/// An image or a video that goes into a video.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderInput {
+    /// What it is there for.
+    pub role: Role,
+    /// The thing itself, or where it is.
+    pub content: Content,
+}
+
+/// The thing itself, or where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An address that the upstream can fetch without a credential.
+    Url(String),
+    /// The file.
+    File {
+        /// Such as `image/png`.
+        media_type: Box<str>,
+        /// All of it.
+        bytes: Bytes,
+    },
+    /// A video that this upstream made for this token, by its id there.
+    Made(Box<str>),
 }
 
 /// The upstream took an order.
@@ -97,5 +147,6 @@ pub fn connect(settings: &UpstreamSettings) -> Result<Arc<dyn Upstream>, Connect
     let client = client::Client::new(settings)?;
     match settings.kind {
         Kind::Xai => Ok(Arc::new(xai::Xai::new(client))),
+        Kind::OpenAi => Ok(Arc::new(openai::OpenAi::new(client, settings.body))),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use filmgate_domain::Mode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -12,6 +13,43 @@ use url::Url;
 pub enum Kind {
     /// The video API of xAI, or a server compatible with it.
     Xai,
+    /// The OpenAI Videos API: vLLM-Omni, SGLang, new-api and others.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
+impl Kind {
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Xai => "xai",
+            Kind::OpenAi => "openai",
+        }
+    }
+
+    /// The modes that the dialect has. A server may well have fewer.
+    pub const fn modes(self) -> &'static [Mode] {
+        match self {
+            Kind::Xai => &Mode::ALL,
+            Kind::OpenAi => &[Mode::Text, Mode::Image, Mode::Edit, Mode::Extend],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How the body of a submission is written, where the dialect leaves a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    /// `multipart/form-data`: what every SDK of OpenAI sends, and the one form that all servers can take a file in.
+    #[default]
+    Multipart,
+    /// JSON, with an image as a data URI.
+    Json,
 }
 
 /// How to reach an upstream. `Debug` hides what the proxy's address may hold.
@@ -19,6 +57,8 @@ pub enum Kind {
 pub struct UpstreamSettings {
     /// The dialect.
     pub kind: Kind,
+    /// How submissions are written. Only [`Kind::OpenAi`] leaves a choice.
+    pub body: Body,
     /// The address that the API's paths are appended to, such as `https://api.x.ai/v1`. No user name, query
     /// or fragment.
     pub base_url: Url,
@@ -43,6 +83,7 @@ impl fmt::Debug for UpstreamSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamSettings")
             .field("kind", &self.kind)
+            .field("body", &self.body)
             .field("base_url", &self.base_url.as_str())
             .field("credential_header", &self.credential_header)
             .field("proxy", &self.proxy.as_deref().map(|proxy| crate::redact(proxy, &[])))

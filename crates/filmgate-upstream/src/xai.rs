@@ -1,7 +1,7 @@
 //! xAI's video API, and servers compatible with it.
 //!
-//! The wire form stands in contracts.md, section 2: `POST videos/generations`, `GET videos/{id}`. The API knows
-//! no idempotency key and has no list of requests, so a submission whose answer is lost cannot be looked up.
+//! `POST videos/generations`, `videos/edits` and `videos/extensions`; `GET videos/{id}`. The API knows no
+//! idempotency key and has no list of requests, so a submission whose answer is lost cannot be looked up.
 
 mod wire;
 
@@ -12,7 +12,8 @@ use reqwest::Method;
 
 use crate::client::Client;
 use crate::failure::Call;
-use crate::{Checked, Order, Receipt, RemoteFile, Upstream, fetch};
+use crate::lenient::is_usable_id;
+use crate::{Checked, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch};
 
 /// The adapter.
 pub(crate) struct Xai {
@@ -27,16 +28,16 @@ impl Xai {
 
 #[async_trait]
 impl Upstream for Xai {
+    fn takes(&self) -> Takes {
+        Takes { urls: true, ids: false }
+    }
+
     async fn submit(&self, token: &Secret, order: &Order<'_>) -> Result<Receipt, Failure> {
         let call = self.client.submission(token);
-        let request = self.client.request(&call, Method::POST, &["videos", "generations"])?;
+        let (path, body) = wire::order(order).map_err(|what| call.unsent(Cause::Rejected, what))?;
+        let request = self.client.request(&call, Method::POST, &["videos", path])?;
         tracing::debug!(job = %order.job, attempt = order.attempt, model = order.model, shape = %order.shape, "submit");
-        let mut response = self.client.send(&call, request.json(&wire::Generation::of(order))).await?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(self.client.refusal(&call, response).await);
-        }
-        let body = self.client.body(&call, &mut response).await?;
+        let (status, body) = self.client.answer(&call, request.json(&body)).await?;
         match wire::request_id(&body) {
             Some(upstream_id) => Ok(Receipt { upstream_id }),
             None => Err(call.garbage(status, "without a usable request_id", &body)),
@@ -45,7 +46,7 @@ impl Upstream for Xai {
 
     async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure> {
         let call = self.client.question(token);
-        if !wire::is_usable_id(upstream_id) {
+        if !is_usable_id(upstream_id) {
             return Err(
                 call.unsent(Cause::Garbage, "the upstream's id of the video cannot be put into a URL")
             );
@@ -69,22 +70,7 @@ impl Upstream for Xai {
     }
 
     async fn check(&self, token: &Secret) -> Result<Checked, Failure> {
-        let call = self.client.question(token);
-        let request = self.client.request(&call, Method::GET, &["models"])?;
-        let mut response = self.client.send(&call, request).await?;
-        let status = response.status();
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-            return Ok(Checked::Reachable);
-        }
-        if !status.is_success() {
-            return Err(self.client.refusal(&call, response).await);
-        }
-        // A web page also answers 200: the base URL is then that of a site, not of an API.
-        let body = self.client.body(&call, &mut response).await?;
-        match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
-            Ok(_) => Ok(Checked::Accepted),
-            Err(_) => Err(call.garbage(status, "with something that is no JSON", &body)),
-        }
+        check::check(&self.client, token).await
     }
 }
 

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use filmgate_engine::{Engine, Line, Settings};
-use filmgate_http::{App, ConfigProblem, Configuration, HttpSettings};
-use filmgate_upstream::{Kind, UpstreamSettings, connect};
+use filmgate_engine::{Engine, Line, Outside, Settings};
+use filmgate_http::{App, ConfigProblem, Configuration, HttpSettings, InputLimits, WebhookSettings};
+use filmgate_upstream::{Body, UpstreamSettings, connect};
 
-use crate::config::{self, ChatContent, Config, Loaded, Sources, UpstreamConfig, UpstreamKind};
+use crate::config::{self, ChatContent, Config, Loaded, Sources, UpstreamBody, UpstreamConfig};
 
 /// The configuration in use, and what has to hear of a change.
 pub(crate) struct Live {
@@ -51,10 +52,10 @@ impl Live {
             let same = before.config.upstreams.get(name) == Some(config);
             engine.settings().upstreams.get(name).filter(|_| same).cloned()
         };
-        let settings = engine_settings(&loaded, kept);
+        let settings = engine_settings(&loaded, self.listening, kept);
         let settings = settings.map_err(|error| ConfigProblem(vec![format!("{error:#}")]))?;
         engine.reload(settings);
-        app.reload(http_settings(&loaded.config, self.listening));
+        app.reload(http_settings(&loaded.config));
         warn_of_restart(&before.config, &loaded.config);
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -129,6 +130,7 @@ fn warn_of_restart(before: &Config, after: &Config) {
     let fixed = [
         ("server.listen", before.server.listen != after.server.listen),
         ("server.max_body", before.server.max_body != after.server.max_body),
+        ("server.cors_origins", before.server.cors_origins != after.server.cors_origins),
         ("server.header_timeout", before.server.header_timeout != after.server.header_timeout),
         ("server.shutdown_grace", before.server.shutdown_grace != after.server.shutdown_grace),
         ("media.dir", before.media.dir != after.media.dir),
@@ -144,22 +146,34 @@ pub(crate) fn is_official_xai(upstream: &UpstreamConfig) -> bool {
     url.is_some_and(|url| url.host_str() == Some("api.x.ai"))
 }
 
-pub(crate) fn http_settings(config: &Config, listening: SocketAddr) -> HttpSettings {
+/// How long a connection to an address that a client named may take to come about.
+const OUTSIDE_CONNECT: Duration = Duration::from_secs(10);
+
+pub(crate) fn http_settings(config: &Config) -> HttpSettings {
     HttpSettings {
-        public_url: config.public_url(listening),
-        link_ttl: config.media.link_ttl,
         chat_content: match config.chat.content {
             ChatContent::Html => filmgate_http::ChatContent::Html,
             ChatContent::Url => filmgate_http::ChatContent::Url,
         },
         chat_ping: config.chat.ping_every,
         max_body: usize::try_from(config.server.max_body).unwrap_or(usize::MAX),
+        inputs: InputLimits {
+            max_image: config.inputs.max_image,
+            max_video: config.inputs.max_video,
+            fetch_timeout: config.inputs.fetch_timeout,
+        },
+        webhooks: WebhookSettings {
+            first_retry: config.webhooks.first_retry,
+            timeout: config.webhooks.timeout,
+        },
+        cors_origins: config.server.cors_origins.iter().map(|o| o.as_str().to_owned()).collect(),
     }
 }
 
 /// What the engine needs of the settings. `kept` may give an adapter that is already there.
 pub(crate) fn engine_settings(
     loaded: &Loaded,
+    listening: SocketAddr,
     kept: impl Fn(&str, &UpstreamConfig) -> Option<Line>,
 ) -> anyhow::Result<Settings> {
     let config = &loaded.config;
@@ -171,24 +185,31 @@ pub(crate) fn engine_settings(
         };
         upstreams.insert(name.as_str().into(), line);
     }
+    let outside = Outside::new(config.outside.allow_private, OUTSIDE_CONNECT).context("outside")?;
     Ok(Settings {
         catalog: Arc::new(loaded.catalog.clone()),
         routing: config.routing(),
         rules: config.rules(),
+        busy_wait: config.video.busy_wait,
         deadline: config.jobs.deadline,
         fail_threshold: config.tokens.fail_threshold.get(),
         first_pause: config.tokens.first_pause,
         keep: config.media.keep,
         max_bytes: config.media.max_bytes,
         max_file: config.media.max_file,
+        public_url: config.public_url(listening),
+        link_ttl: config.media.link_ttl,
+        outside: Arc::new(outside),
         upstreams,
     })
 }
 
 fn line(upstream: &UpstreamConfig) -> anyhow::Result<Line> {
     let settings = UpstreamSettings {
-        kind: match upstream.kind {
-            UpstreamKind::Xai => Kind::Xai,
+        kind: upstream.kind,
+        body: match upstream.body {
+            UpstreamBody::Auto | UpstreamBody::Multipart => Body::Multipart,
+            UpstreamBody::Json => Body::Json,
         },
         base_url: upstream.base_url.parse().context("base_url")?,
         credential_header: upstream.credential_header.clone(),

@@ -54,6 +54,8 @@ pub struct Running {
     held: DataDir,
     stop: CancellationToken,
     serving: JoinHandle<()>,
+    /// Delivers webhooks.
+    telling: JoinHandle<()>,
 }
 
 /// The parts of a gateway, before anything listens.
@@ -91,6 +93,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     held.write_server(&format!("http://{}/admin/v1", reachable(listening)))?;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(serve(listener, router(app.clone()), limits, stop.clone()));
+    let telling = tokio::spawn(app.clone().deliver_webhooks(stop.clone()));
     Ok(Running {
         listening,
         public_url,
@@ -106,6 +109,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         held,
         stop,
         serving,
+        telling,
     })
 }
 
@@ -137,8 +141,8 @@ impl Running {
     /// Stops cleanly: requests and submissions in progress end first.
     pub async fn stop(self) {
         self.stop.cancel();
-        let served = self.serving.await;
-        if served.is_err() || !self.engine.stop(self.grace).await {
+        let (served, told) = tokio::join!(self.serving, self.telling);
+        if served.is_err() || told.is_err() || !self.engine.stop(self.grace).await {
             tracing::warn!("stopped before everything had ended; the next start goes on with it");
         }
         self.held.forget_server();
@@ -203,17 +207,16 @@ async fn assemble(
         .with_context(|| format!("{} cannot be opened", held.database().display()))?;
     let rng = StdRng::try_from_rng(&mut SysRng).context("the system has no randomness")?;
     let media_dir = loaded.config.media_dir(held.path());
-    let settings = engine_settings(&loaded, |_, _| None)?;
-    let timer = Arc::new(SystemClock);
-    let engine = Engine::start(Parts { store, timer, rng, media_dir, works, settings }).await?;
+    let settings = engine_settings(&loaded, listening, |_, _| None)?;
+    let (timer, link_key) = (Arc::new(SystemClock), master_key.derive("links"));
+    let engine = Engine::start(Parts { store, timer, rng, media_dir, link_key, works, settings }).await?;
     let admin_key = held.admin_key()?;
-    let http = http_settings(&loaded.config, listening);
+    let http = http_settings(&loaded.config);
     let new_file = held.path().join("filmgate.toml");
     let live = Arc::new(Live::new(sources, new_file, loaded, listening));
     let app = App::new(AppParts {
         engine: engine.clone(),
         admin_key: hash_key(&admin_key.0),
-        link_key: master_key.derive("links"),
         settings: http,
         configuration: live.clone(),
     });

@@ -2,7 +2,7 @@
 
 use filmgate_domain::{
     Decision, NoToken, PassedOver, PoolSummary, Reason, Route, Shape, Timestamp, TokenId, TokenManager,
-    TokenStatus,
+    TokenStatus, Wanted,
 };
 
 use crate::Pair;
@@ -66,9 +66,9 @@ impl Pair {
     }
 
     /// `explain` says what `reserve` would do, when a token is expected, and why each pool was passed over.
-    pub(crate) fn both_explain_alike(&mut self, model: &str, asked: Shape) {
-        let expected = self.naive.choice(model, asked, self.now);
-        let decision = match self.manager.explain(model, asked, self.now) {
+    pub(crate) fn both_explain_alike(&mut self, wanted: &Wanted<'_>) {
+        let expected = self.naive.choice(wanted, self.now);
+        let decision = match self.manager.explain(wanted, self.now) {
             Ok(decision) => decision,
             Err(error) => return assert_eq!(expected, Err(refusal(&error))),
         };
@@ -80,15 +80,33 @@ impl Pair {
             }
             (None, Err(Refusal::Shortage { expected })) => {
                 assert_eq!(decision.expected(), expected, "{decision}");
-                let waits = self.naive.waits_for_videos(model, asked, self.now);
+                let waits = self.naive.waits_for_videos(wanted, self.now);
                 assert!(decision.busy() || !waits, "busy: {decision}");
             }
             (_, expected) => panic!("{decision}, not {expected:?}"),
         }
-        self.every_pool_is_explained(&decision);
+        self.every_pool_is_explained(&decision, wanted.fallback);
+        // Only with smart routing, and nothing sufficient at hand, does anybody ask.
+        let smart = self.naive.routing.smart_token_routing;
+        if smart && !decision.chosen.as_ref().is_some_and(|chosen| chosen.route != Route::Fallback) {
+            let merely_busy = self.naive.merely_busy(wanted, self.now);
+            assert_eq!(decision.merely_busy(self.now), merely_busy, "{decision}");
+        }
     }
 
-    fn every_pool_is_explained(&self, decision: &Decision) {
+    /// What is chosen stays the same until `next_change`, or for ever, unless somebody does something.
+    pub(crate) fn nothing_changes_before_it_is_said_to(&self, wanted: &Wanted<'_>) {
+        let pick =
+            |at| self.naive.choice(wanted, at).map_err(|refusal| matches!(refusal, Refusal::Shortage { .. }));
+        let next = self.manager.next_change();
+        assert!(next.is_none_or(|next| next > self.now), "{next:?} is past");
+        let before = |at: &Timestamp| *at > self.now && next.is_none_or(|next| *at < next);
+        for at in self.naive.moments().into_iter().filter(before) {
+            assert_eq!(pick(at), pick(self.now), "at {at}, not before {next:?}");
+        }
+    }
+
+    fn every_pool_is_explained(&self, decision: &Decision, fallback: bool) {
         let model = self.naive.catalog.model(&decision.model).expect("the model exists");
         for (index, route, sent) in self.naive.candidates(model, decision.asked) {
             let pool = &self.naive.catalog.pools()[index];
@@ -96,7 +114,7 @@ impl Pair {
             let explained = decision.passed_over.iter().find(|passed| passed.pool == pool.name);
             assert!(chosen || explained.is_some_and(|e| !e.classes.is_empty()), "{}: {decision}", pool.name);
 
-            if self.naive.allows(index, route, self.now) {
+            if self.naive.allows(index, route, fallback, self.now) {
                 let unfit = |t: &&Token| !t.can_take(pool, pool.cost(&sent), self.now);
                 let here = self.naive.tokens.iter().filter(|t| t.pool == pool.name && !t.removed);
                 let unfit: Vec<_> = here.filter(unfit).map(|t| t.status(self.now)).collect();
@@ -106,7 +124,7 @@ impl Pair {
                 assert_eq!(count(explained, |r| *r == Reason::Expired), of(TokenStatus::Expired));
             } else {
                 let barrier = match explained.map(|e| e.classes[0].reason) {
-                    Some(Reason::FallbackNotAllowed) => Route::Fallback,
+                    Some(Reason::FallbackNotAllowed | Reason::FallbackNotWanted) => Route::Fallback,
                     Some(Reason::UpgradeNotAllowed | Reason::KeptInReserve { .. }) => Route::Upgrade,
                     other => panic!("{other:?} bars no pool: {decision}"),
                 };
@@ -130,7 +148,7 @@ pub(crate) fn observed(
     let pools = catalog.pools().iter().filter_map(|pool| manager.summary(&pool.name)).collect();
     let tokens = books(manager);
     let decisions = ["video", "other"].map(|model| {
-        let mut decision = manager.explain(model, probe, now)?;
+        let mut decision = manager.explain(&Wanted::new(model, probe), now)?;
         decision.chosen.iter_mut().for_each(|chosen| chosen.token = TokenId(0));
         decision.passed_over.iter_mut().for_each(|p| p.classes.sort_by_key(|class| class.reason.to_string()));
         Ok(decision)

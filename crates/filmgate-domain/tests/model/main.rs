@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use filmgate_domain::{
     AspectRatio, Blame, Catalog, Grant, NoToken, Reservation, Resolution, RoutingSettings, Seconds, Secret,
-    Settlement, Shape, Timestamp, TokenId, TokenInfo, TokenManager, TokenStatus,
+    Settlement, Shape, Timestamp, TokenId, TokenInfo, TokenManager, TokenStatus, Wanted,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -52,7 +52,7 @@ fn a_drained_token_stays_forgotten() {
     let hold = Some(Duration::from_secs(1_800));
     let history = [
         Op::Add(NewToken { token: 1, pool: "ssoBasic", status: NewStatus::Active, opening: None }),
-        Op::Reserve { model: "grok-video", asked },
+        Op::Reserve { model: "grok-video", asked, fallback: true, explained: true },
         Op::Remove { token: 1 },
         Op::Settle { nth: 0, charged: true, answered_ago: Duration::ZERO, hold },
         Op::Reconfigure(world()),
@@ -98,7 +98,10 @@ impl Pair {
     fn happens(&mut self, op: Op) {
         match op {
             Op::Pass(time) => self.now = self.now + time,
-            Op::Reserve { model, asked } => self.reserve(model, asked),
+            Op::Reserve { model, asked, fallback, explained } => {
+                let wanted = Wanted { fallback, ..Wanted::new(model, asked) };
+                if explained { self.reserve(&wanted) } else { self.try_reserve(&wanted) }
+            }
             Op::Settle { nth, charged, answered_ago, hold } => {
                 let spent_at = charged.then_some(self.now - answered_ago);
                 let slot_until = hold.map(|time| self.now + time - Duration::from_secs(10));
@@ -115,14 +118,27 @@ impl Pair {
         }
         self.both_know_the_same_tokens();
         self.both_hold_the_same_books();
-        self.both_explain_alike("video", self.probe);
-        self.both_explain_alike("other", self.probe);
+        for (model, fallback) in [("video", true), ("other", true), ("video", false), ("other", false)] {
+            let wanted = Wanted { fallback, ..Wanted::new(model, self.probe) };
+            self.both_explain_alike(&wanted);
+            self.nothing_changes_before_it_is_said_to(&wanted);
+        }
     }
 
-    fn reserve(&mut self, model: &str, asked: Shape) {
-        let expected = self.naive.choice(model, asked, self.now);
-        let explained = self.manager.explain(model, asked, self.now);
-        match self.manager.reserve(model, asked, self.now, &mut self.rng) {
+    fn try_reserve(&mut self, wanted: &Wanted<'_>) {
+        let expected = self.naive.choice(wanted, self.now);
+        match self.manager.try_reserve(wanted, self.now, &mut self.rng) {
+            Ok(Some(grant)) => self.granted(grant, expected),
+            // Why there is none is not looked into.
+            Ok(None) => assert!(matches!(expected, Err(Refusal::Shortage { .. } | Refusal::Undeliverable))),
+            Err(error) => assert_eq!(expected, Err(refusal(&error)), "{error}"),
+        }
+    }
+
+    fn reserve(&mut self, wanted: &Wanted<'_>) {
+        let expected = self.naive.choice(wanted, self.now);
+        let explained = self.manager.explain(wanted, self.now);
+        match self.manager.reserve(wanted, self.now, &mut self.rng) {
             Ok(grant) => self.granted(grant, expected),
             Err(error) => {
                 assert_eq!(expected, Err(refusal(&error)), "{error}");

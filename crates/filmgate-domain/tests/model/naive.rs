@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use filmgate_domain::{
     Blame, Catalog, Model, Pool, PoolSummary, Resolution, Route, RoutingSettings, Seconds, Settlement, Shape,
-    Timestamp, TokenId, TokenInfo, TokenStatus,
+    Timestamp, TokenId, TokenInfo, TokenStatus, Wanted,
 };
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -301,7 +301,8 @@ impl Naive {
 // ---- what should be chosen ----
 
 impl Naive {
-    pub(crate) fn choice(&self, model: &str, asked: Shape, now: Timestamp) -> Result<Choice, Refusal> {
+    pub(crate) fn choice(&self, wanted: &Wanted<'_>, now: Timestamp) -> Result<Choice, Refusal> {
+        let Wanted { model, shape: asked, fallback, .. } = *wanted;
         let named = |m: &&Model| *m.name == *model || m.aliases.iter().any(|alias| alias == model);
         let model = self.catalog.models().iter().find(named).ok_or(Refusal::UnknownModel)?;
         let smart = self.routing.smart_token_routing;
@@ -309,9 +310,9 @@ impl Naive {
             return Err(Refusal::Undeliverable);
         }
         let candidates = self.candidates(model, asked);
-        self.choice_among(&candidates, now).ok_or_else(|| {
+        self.choice_among(&candidates, fallback, now).ok_or_else(|| {
             let expected = self.moments().into_iter().filter(|at| *at > now);
-            let expected = expected.filter(|at| self.choice_among(&candidates, *at).is_some());
+            let expected = expected.filter(|at| self.choice_among(&candidates, fallback, *at).is_some());
             Refusal::Shortage { expected: expected.min() }
         })
     }
@@ -334,12 +335,17 @@ impl Naive {
         able.chain(unable).collect()
     }
 
-    fn choice_among(&self, candidates: &[(usize, Route, Shape)], at: Timestamp) -> Option<Choice> {
+    fn choice_among(
+        &self,
+        candidates: &[(usize, Route, Shape)],
+        fallback: bool,
+        at: Timestamp,
+    ) -> Option<Choice> {
         let first_choice = candidates.first()?.0;
         candidates.iter().find_map(|&(pool, route, sent)| {
             let units = cost(&self.catalog.pools()[pool], &sent);
             let best = self.best_for(&self.catalog.pools()[pool], units, at);
-            let possible = !best.is_empty() && self.allows(pool, route, at);
+            let possible = !best.is_empty() && self.allows(pool, route, fallback, at);
             possible.then_some(Choice { pool, route, sent, units, first_choice, best })
         })
     }
@@ -362,12 +368,12 @@ impl Naive {
     }
 
     /// Whether the switches let this pool be used in this way.
-    pub(crate) fn allows(&self, pool: usize, route: Route, at: Timestamp) -> bool {
+    pub(crate) fn allows(&self, pool: usize, route: Route, fallback: bool, at: Timestamp) -> bool {
         let switches = &self.routing;
         match route {
             _ if !switches.smart_token_routing => true,
             Route::Primary => true,
-            Route::Fallback => switches.allow_fallback_to_basic,
+            Route::Fallback => switches.allow_fallback_to_basic && fallback,
             Route::Upgrade => {
                 let summary = self.summary(pool, at);
                 let enough = |(left, granted)| left as f64 >= switches.upgrade_reserve * granted as f64;
@@ -395,17 +401,36 @@ impl Naive {
     }
 
     /// Whether there would be a choice if every video in the making were done, and charged.
-    pub(crate) fn waits_for_videos(&self, model: &str, asked: Shape, now: Timestamp) -> bool {
+    pub(crate) fn waits_for_videos(&self, wanted: &Wanted<'_>, now: Timestamp) -> bool {
         let mut done = self.clone();
         let all = done.tokens.iter_mut().flat_map(|token| &mut token.history);
         for past in all.filter(|past| past.end.is_none_or(|end| end.slot_until.is_some())) {
             let spent_at = past.end.map_or(Some(now), |end| end.spent_at);
             past.end = Some(Settlement { spent_at, slot_until: None });
         }
-        done.choice(model, asked, now).is_ok()
+        done.choice(wanted, now).is_ok()
     }
 
-    fn moments(&self) -> Vec<Timestamp> {
+    /// Whether some pool may deliver less, and one that delivers it as asked has a token which lacks a slot and
+    /// nothing else, one that no past video holds.
+    pub(crate) fn merely_busy(&self, wanted: &Wanted<'_>, now: Timestamp) -> bool {
+        let model = self.catalog.model(wanted.model).expect("the model exists");
+        let candidates = self.candidates(model, wanted.shape);
+        let lacks_a_slot = |token: &Token, pool: &Arc<Pool>, units: u32| {
+            let roomy = Pool { max_in_flight: None, ..(**pool).clone() };
+            let open = token.open().count() as u32;
+            token.can_take(&roomy, units, now) && pool.max_in_flight.is_some_and(|limit| open >= limit)
+        };
+        let busy = |&(pool, route, sent): &(usize, Route, Shape)| {
+            let (open, pool) = (self.allows(pool, route, wanted.fallback, now), &self.catalog.pools()[pool]);
+            let here = self.tokens.iter().filter(|token| token.pool == pool.name);
+            open && route != Route::Fallback
+                && here.into_iter().any(|t| lacks_a_slot(t, pool, cost(pool, &sent)))
+        };
+        candidates.iter().any(|(_, route, _)| *route == Route::Fallback) && candidates.iter().any(busy)
+    }
+
+    pub(crate) fn moments(&self) -> Vec<Timestamp> {
         let known = self.tokens.iter().filter_map(|token| Some((token, self.pool(&token.pool)?)));
         known.flat_map(|(token, pool)| token.moments(pool)).collect()
     }

@@ -26,7 +26,7 @@ pub(crate) struct World {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Pass(Duration),
-    Reserve { model: &'static str, asked: Shape },
+    Reserve { model: &'static str, asked: Shape, fallback: bool, explained: bool },
     Settle { nth: usize, charged: bool, answered_ago: Duration, hold: Option<Duration> },
     Release { nth: usize },
     Use { token: i64 },
@@ -114,7 +114,9 @@ fn op() -> impl Strategy<Value = Op> {
     let often = prop_oneof![
         3 => ticks(0..=3).prop_map(Op::Pass),
         1 => ticks(4..=30).prop_map(Op::Pass),
-        8 => (model(), asked()).prop_map(|(model, asked)| Op::Reserve { model, asked }),
+        8 => (model(), asked(), prop::bool::weighted(0.6), any::<bool>()).prop_map(
+            |(model, asked, fallback, explained)| Op::Reserve { model, asked, fallback, explained }
+        ),
         4 => (0..8usize, any::<bool>(), ticks(0..=4), option::weighted(0.3, ticks(0..=8))).prop_map(
             |(nth, charged, answered_ago, hold)| Op::Settle { nth, charged, answered_ago, hold }
         ),
@@ -152,6 +154,7 @@ fn pool() -> impl Strategy<Value = Pool> {
         resolution,
         max_seconds: Seconds::new(longest).expect("a length"),
         models: (!any_model).then(|| vec!["video".to_owned()]),
+        modes: None,
     });
     let quota = (0..=16u32, select(&[3, 12, 120, 1440][..]))
         .prop_map(|(units, ticks)| Quota { units, window: TICK * ticks });

@@ -232,6 +232,33 @@ fn a_missed_deadline_says_whose_fault_it_is(
     assert_eq!((failure.fault, &*failure.message), (fault, message));
 }
 
+#[test]
+fn waiting_for_the_first_token_takes_nothing_from_the_time_to_make_the_video() {
+    let mut job = Job { wait_until: Some(later(600)), ..queued() };
+    let reserved = Event::Reserved(Box::new(Attempt { reserved_at: later(500), ..attempt() }));
+    let _ = step(&mut job, reserved, later(501), &Rules::default()).expect("it was waited for");
+    assert_eq!((job.deadline, job.wait_until), (later(500) + DEADLINE, None));
+    // A later attempt changes nothing about that, and a missed deadline tells the time since.
+    for name in ["sending", "refused-credential"] {
+        let _ = step(&mut job, event(name), later(510), &Rules::default()).expect("it goes on");
+    }
+    let again = Event::Reserved(Box::new(Attempt { n: 2, reserved_at: later(700), ..attempt() }));
+    let _ = step(&mut job, again, later(700), &Rules::default()).expect("it goes on");
+    assert_eq!(job.deadline, later(500) + DEADLINE);
+    let _ = step(&mut job, event("deadline"), later(1400), &Rules::default()).expect("it ends");
+    let message = job.failure.expect("it failed").message;
+    assert_eq!(&*message, "it was not submitted within 15 minutes");
+}
+
+#[test]
+fn waited_for_in_vain_says_what_to_do() {
+    let mut job = Job { wait_until: Some(later(10)), ..queued() };
+    let in_vain = Event::NoToken { retry_at: None, why: "no tokens; waited 10 s".into() };
+    let _ = step(&mut job, in_vain, later(10), &Rules::default()).expect("it ends");
+    let message = job.failure.expect("it failed").message;
+    assert_eq!(&*message, "no tokens; waited 10 s; ask again later, or add tokens");
+}
+
 // ---- jobs, attempts and events ----
 
 /// So many seconds after the job was admitted.
@@ -244,23 +271,8 @@ fn shape() -> Shape {
 }
 
 fn queued() -> Job {
-    Job {
-        id: JobId::from_bytes([7; 16]),
-        caller: CallerId(1),
-        spec: VideoSpec::new("grok-video", "a red fox", shape()).expect("a prompt"),
-        state: JobState::Queued,
-        progress: 0,
-        created_at: ADMITTED,
-        deadline: ADMITTED + DEADLINE,
-        finished_at: None,
-        fingerprint: [0; 32],
-        attempts: Vec::new(),
-        blamed: 0,
-        fetches: 0,
-        failure: None,
-        delivered: None,
-        file_removed_at: None,
-    }
+    let spec = VideoSpec::new("grok-video", "a red fox", shape()).expect("a prompt");
+    Job::new(JobId::from_bytes([7; 16]), CallerId(1), spec, [0; 32], (ADMITTED, ADMITTED + DEADLINE))
 }
 
 /// A job that came to this state on the straight way (or, failed, was cancelled at once).

@@ -6,9 +6,10 @@ mod jobs;
 mod keys;
 mod pools;
 mod tokens;
+mod webhooks;
 
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use filmgate_engine::OperatorError;
 use http::StatusCode;
@@ -41,6 +42,12 @@ pub(crate) fn router() -> Router<App> {
         .route("/jobs/{id}/cancel", post(jobs::cancel))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", axum::routing::delete(keys::revoke))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/{caller}", put(webhooks::set).delete(webhooks::remove))
+        .route("/webhooks/{caller}/rotate", post(webhooks::rotate))
+        .route("/webhooks/{caller}/test", post(webhooks::test))
+        .route("/webhooks/deliveries", get(webhooks::deliveries))
+        .route("/webhooks/deliveries/{id}/retry", post(webhooks::retry))
         .route("/config", get(config::show).patch(config::change))
         .route("/config/reload", post(config::reload))
 }

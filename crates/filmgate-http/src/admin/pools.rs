@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use filmgate_domain::{AspectRatio, NoToken, Resolution, Seconds, Shape};
+use filmgate_domain::{AspectRatio, Mode, NoToken, Resolution, Seconds, Shape, Wanted};
 use filmgate_engine::{AdmitError, Checked, PoolView};
 use http::StatusCode;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::AdminError;
 use crate::App;
 use crate::auth::Operator;
+use crate::dialect::Names;
 use crate::extract::{Name, Params};
 use crate::refusal::{Refusal, bad_spec};
 
@@ -45,6 +46,7 @@ pub(crate) struct RouteQuery {
     model: Option<String>,
     resolution: Option<String>,
     seconds: Option<String>,
+    mode: Option<String>,
 }
 
 /// Where such a video would go now, and why.
@@ -57,14 +59,22 @@ pub(crate) async fn route(State(app): State<App>, _: Operator, Params(query): Pa
         aspect_ratio: AspectRatio::R16x9,
     };
     let model = query.model.unwrap_or_else(|| app.default_model());
-    let decision = app.engine.explain(&model, asked).map_err(|error| not_routed(&app, error))?;
+    let mode = query.mode.map_or(Ok(Mode::Text), |word| word.parse());
+    let mode = mode.map_err(|_| Refusal::invalid("mode", format!("`mode` must be one of {}", modes())))?;
+    let wanted = Wanted { mode, ..Wanted::new(&model, asked) };
+    let decision = app.engine.explain(&wanted).map_err(|error| not_routed(&app, error))?;
     let explanation = decision.to_string();
     let expected = decision.expected().filter(|_| decision.chosen.is_none());
     Ok(Json(json!({ "decision": decision, "explanation": explanation, "expected": expected })))
 }
 
 fn not_routed(app: &App, error: NoToken) -> Refusal {
-    Refusal::not_admitted(&AdmitError::NoToken(error), app.engine.now(), ("resolution", "seconds"))
+    let names = Names { prompt: "prompt", resolution: "resolution", seconds: "seconds" };
+    Refusal::not_admitted(&AdmitError::NoToken(error), app.engine.now(), names, Some("mode"))
+}
+
+fn modes() -> String {
+    Mode::ALL.map(Mode::as_str).join(", ")
 }
 
 /// Whether an upstream can be reached and takes the credentials of its tokens. Makes no video.

@@ -3,16 +3,30 @@
 //! Any video can be looked at in two spellings of its id; the spelling chooses the dialect of the answer.
 
 pub(crate) mod chat;
+pub(crate) mod choice;
+mod draft;
+mod make;
 pub(crate) mod openai;
 pub(crate) mod report;
 pub(crate) mod xai;
 
-use filmgate_domain::{CallerId, JobId, VideoSpec};
-use filmgate_engine::{Admission, AdmitError, Request};
+use std::sync::Arc;
+
+use filmgate_domain::{Job, JobId};
+use filmgate_engine::Request;
+use filmgate_store::Answer;
 use http::HeaderMap;
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 
 use crate::App;
+use crate::auth::Caller;
+use crate::fields::Fields;
+use crate::idempotency::{Memo, Ticket};
+use crate::refusal::Refusal;
+use crate::webhooks;
+
+pub(crate) use draft::{Draft, Names};
+use make::{Made, make};
 
 /// The shape of bodies and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +38,64 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// Which dialect a path belongs to, for errors that come before anything was parsed.
     pub(crate) fn of_path(path: &str) -> Dialect {
+        if let Some(mount) = Dialect::of_mount(path) {
+            return mount;
+        }
         let Some(rest) = path.strip_prefix("/v1/videos/") else { return Dialect::OpenAi };
         let first = rest.split('/').next().unwrap_or_default();
         let is_xai = first == "generations" || matches!(spelling(first), Some((Dialect::Xai, _)));
         if is_xai { Dialect::Xai } else { Dialect::OpenAi }
+    }
+
+    /// Which dialect an edit or an extension is in: the two say differently what they start from.
+    pub(crate) fn of_derivation(fields: &Fields) -> Dialect {
+        let is_openai = match fields.peek("video") {
+            _ if fields.is_form() => true,
+            Some(video) => video.get("id").is_some(),
+            None => fields.has("seconds"),
+        };
+        if is_openai { Dialect::OpenAi } else { Dialect::Xai }
+    }
+
+    /// A job as a status request in this dialect shows it.
+    pub(crate) fn render(self, app: &App, job: &Job) -> Value {
+        match self {
+            Dialect::OpenAi => openai::render(app, job),
+            Dialect::Xai => xai::render(app, job),
+        }
+    }
+
+    /// What a creation request is answered with.
+    pub(crate) fn created(self, app: &App, job: &Job) -> Value {
+        match self {
+            Dialect::OpenAi => openai::render(app, job),
+            Dialect::Xai => xai::created(job),
+        }
+    }
+
+    /// The headers of an answer about a job.
+    pub(crate) fn headers(self, job: &Job) -> HeaderMap {
+        match self {
+            Dialect::OpenAi => openai::headers(job),
+            Dialect::Xai => report::headers(job),
+        }
+    }
+
+    /// A job's id as this dialect spells it.
+    pub(crate) fn spell(self, job: JobId) -> String {
+        match self {
+            Dialect::OpenAi => openai::spell(job),
+            Dialect::Xai => job.to_string(),
+        }
+    }
+
+    /// The dialect that everything below a mount speaks, whatever the spelling of ids.
+    pub(crate) fn of_mount(path: &str) -> Option<Dialect> {
+        match path.split('/').nth(1) {
+            Some("openai") => Some(Dialect::OpenAi),
+            Some("xai") => Some(Dialect::Xai),
+            _ => None,
+        }
     }
 }
 
@@ -43,38 +111,37 @@ pub(crate) fn spelling(text: &str) -> Option<(Dialect, JobId)> {
     id.parse().ok().map(|job| (dialect, job))
 }
 
-/// Admits a video of this caller. `path` and `body` make two requests identical.
-pub(crate) async fn admit(
-    app: &App,
-    caller: CallerId,
-    spec: VideoSpec,
-    (path, body): (&str, &[u8]),
-    headers: &HeaderMap,
-) -> Result<Admission, AdmitError> {
-    let mut hash = Sha256::new();
-    hash.update(path.as_bytes());
-    hash.update([0]);
-    hash.update(strip_boundary(headers, body));
-    // The OpenAI SDKs repeat a request that got no answer, and say so.
-    let retries = headers.get("x-stainless-retry-count").and_then(|v| v.to_str().ok());
-    let is_retry = retries.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n > 0);
-    let fingerprint = hash.finalize().into();
-    app.engine.admit(Request { caller, spec, fingerprint, is_retry }).await
+/// A request on its way in.
+pub(crate) struct Call<'a> {
+    pub(crate) caller: Caller,
+    /// The whole path, as the client wrote it.
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
 }
 
-/// A form's boundary is random and changes with each retry; without it, identical forms are identical.
-fn strip_boundary(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
-    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let boundary = content_type.split("boundary=").nth(1).map(|b| b.trim_matches('"').as_bytes());
-    let Some(boundary) = boundary.filter(|b| !b.is_empty()) else { return body.to_vec() };
-    let mut stripped = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some(at) = rest.windows(boundary.len()).position(|window| window == boundary) {
-        stripped.extend_from_slice(&rest[..at]);
-        rest = &rest[at + boundary.len()..];
+/// Admits what a draft describes: looks at what it is made from, and hands it to the engine. `render` gives the
+/// answer to remember, where it is known when the job is admitted.
+pub(crate) async fn admit(
+    app: &App,
+    caller: Caller,
+    (mut draft, names): (Draft, Names),
+    ticket: Ticket,
+    render: impl Fn(&Job) -> Option<Answer> + Send + 'static,
+) -> Result<(Arc<Job>, Memo), Refusal> {
+    if let Some(url) = &draft.choice.webhook {
+        draft.choice.webhook = Some(webhooks::accept(app, caller, url).await?);
     }
-    stripped.extend_from_slice(rest);
-    stripped
+    let choice = draft.choice.clone();
+    let first_input = draft.inputs.first().map(|input| input.param.clone());
+    let Made { spec, files } = make(app, caller, draft, names).await?;
+    let fingerprint = ticket.fingerprint;
+    let (keep, memo) = ticket.keep(render);
+    let request = Request { caller: caller.0, spec, files, choice, fingerprint, keep };
+    match app.engine.admit(request).await {
+        Ok(job) => Ok((job, memo)),
+        Err(error) => Err(Refusal::not_admitted(&error, app.engine.now(), names, first_input.as_deref())),
+    }
 }
 
 #[cfg(test)]
@@ -98,19 +165,10 @@ mod tests {
         assert_eq!(Dialect::of_path("/v1/videos/generations"), Dialect::Xai);
         assert_eq!(Dialect::of_path(&format!("/v1/videos/{uuid}")), Dialect::Xai);
         assert_eq!(Dialect::of_path(&format!("/v1/videos/{uuid}/content")), Dialect::Xai);
+        assert_eq!(Dialect::of_path("/xai/v1/videos/video_x"), Dialect::Xai);
+        assert_eq!(Dialect::of_path(&format!("/openai/v1/videos/{uuid}")), Dialect::OpenAi);
         for path in ["/v1/videos", "/v1/videos/video_x", "/v1/chat/completions", "/"] {
             assert_eq!(Dialect::of_path(path), Dialect::OpenAi, "{path}");
         }
-    }
-
-    #[test]
-    fn forms_that_differ_in_their_boundary_only_are_identical() {
-        let stripped = |boundary: &str| {
-            let mut headers = HeaderMap::new();
-            let value = format!("multipart/form-data; boundary={boundary}");
-            headers.insert(http::header::CONTENT_TYPE, value.parse().unwrap());
-            strip_boundary(&headers, format!("--{boundary}\r\nx\r\n--{boundary}--").as_bytes())
-        };
-        assert_eq!(stripped("abc"), stripped("123456"));
     }
 }

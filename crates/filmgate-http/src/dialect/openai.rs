@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use filmgate_domain::{AspectRatio, Job, JobId, JobState, Resolution, Seconds, Shape, VideoSpec};
-use http::{HeaderName, HeaderValue};
+use filmgate_domain::{AspectRatio, Job, JobId, JobState, Mode, Resolution, Role, Seconds, Shape};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::dialect::report;
+use crate::dialect::{Draft, Names, choice, report};
 use crate::fields::Fields;
+use crate::inputs::Given;
 use crate::refusal::{Refusal, bad_spec};
 
-/// Fields of the dialect that would change the video and are not on offer yet.
-const NOT_YET: [&str; 4] = ["input_reference", "characters", "video", "image"];
+/// Fields of the dialect that would change the video and that no upstream offers.
+const NOT_ON_OFFER: [&str; 2] = ["characters", "video"];
 /// Fields that change nothing about the video.
 const HARMLESS: [&str; 3] = ["user", "metadata", "safety_identifier"];
 
-/// The names of resolution and length in this dialect.
-pub(crate) const PARAMS: (&str, &str) = ("size", "seconds");
+/// What things are called in this dialect.
+pub(crate) const NAMES: Names = Names { prompt: "prompt", resolution: "size", seconds: "seconds" };
 
 /// How often the SDKs' poll helpers ask.
 const POLL_AFTER_MS: HeaderName = HeaderName::from_static("openai-poll-after-ms");
@@ -30,17 +31,12 @@ pub(crate) fn spell(job: JobId) -> String {
 }
 
 /// Reads a creation request.
-pub(crate) fn parse(mut fields: Fields, default_model: &str) -> Result<VideoSpec, Refusal> {
-    fields.refuse(&NOT_YET)?;
-    let model = fields.text("model")?.unwrap_or_else(|| default_model.to_owned());
+pub(crate) fn parse(mut fields: Fields, headers: &HeaderMap) -> Result<Draft, Refusal> {
+    fields.refuse(&NOT_ON_OFFER)?;
+    let choice = choice::read(&mut [&mut fields], headers)?;
+    let model = fields.text("model")?;
     let prompt = fields.text("prompt")?.unwrap_or_default();
-    if fields.has("seconds") && fields.has("duration") {
-        return Err(Refusal::invalid("duration", "`seconds` and `duration` mean the same; send one"));
-    }
-    let seconds = match fields.seconds("seconds")? {
-        Some(seconds) => seconds,
-        None => fields.seconds("duration")?.unwrap_or(Seconds::new(4).map_err(bad_spec("seconds"))?),
-    };
+    let seconds = seconds(&mut fields)?;
     let size = fields.text("size")?;
     let (aspect_ratio, resolution) = match &size {
         Some(size) => of_size(size).ok_or_else(|| {
@@ -52,8 +48,46 @@ pub(crate) fn parse(mut fields: Fields, default_model: &str) -> Result<VideoSpec
     };
     let resolution = fields.parsed("resolution")?.unwrap_or(resolution);
     let aspect_ratio = fields.parsed("aspect_ratio")?.unwrap_or(aspect_ratio);
+    let image = Given::take(&mut fields, "input_reference", Role::FirstFrame)?;
     fields.finish(&HARMLESS)?;
-    VideoSpec::new(model, &prompt, Shape { resolution, seconds, aspect_ratio }).map_err(bad_spec("prompt"))
+    let mode = if image.is_some() { Mode::Image } else { Mode::Text };
+    let draft = Draft::new(model, prompt, Shape { resolution, seconds, aspect_ratio });
+    Ok(Draft { choice, ..draft.with(mode, image.into_iter().collect()) })
+}
+
+/// Reads a request for an edit or an extension of a video, or for a remix of `source`, which is an edit.
+pub(crate) fn parse_derived(
+    mut fields: Fields,
+    headers: &HeaderMap,
+    mode: Mode,
+    source: Option<&str>,
+) -> Result<Draft, Refusal> {
+    let choice = choice::read(&mut [&mut fields], headers)?;
+    let model = fields.text("model")?;
+    let prompt = fields.text("prompt")?.unwrap_or_default();
+    let seconds = if mode == Mode::Extend { seconds(&mut fields)? } else { Seconds::DEFAULT };
+    let video = match source {
+        Some(id) => Given::video(id, "video_id"),
+        None => Given::take(&mut fields, "video", Role::Video)?.ok_or_else(|| {
+            let message = "`video` is missing: send {\"id\": …} of an earlier video, or a file";
+            Refusal::invalid("video", message)
+        })?,
+    };
+    fields.finish(&HARMLESS)?;
+    let (resolution, aspect_ratio) = (Resolution::P480, AspectRatio::R16x9);
+    let draft = Draft::new(model, prompt, Shape { resolution, seconds, aspect_ratio });
+    Ok(Draft { choice, ..draft.with(mode, vec![video]) })
+}
+
+/// Four seconds if nothing is said.
+fn seconds(fields: &mut Fields) -> Result<Seconds, Refusal> {
+    if fields.has("seconds") && fields.has("duration") {
+        return Err(Refusal::invalid("duration", "`seconds` and `duration` mean the same; send one"));
+    }
+    match fields.seconds("seconds")? {
+        Some(seconds) => Ok(seconds),
+        None => Ok(fields.seconds("duration")?.unwrap_or(Seconds::new(4).map_err(bad_spec("seconds"))?)),
+    }
 }
 
 /// Aspect ratio and resolution class of a size such as `1280x720`. Ratios are matched within 3 %, so
@@ -79,19 +113,6 @@ pub(crate) fn of_size(size: &str) -> Option<(AspectRatio, Resolution)> {
     AspectRatio::ALL.into_iter().find(fits).map(|aspect_ratio| (aspect_ratio, resolution))
 }
 
-/// The usual size of a form, for videos that are not measured yet.
-pub(crate) fn usual_size(shape: &Shape) -> String {
-    let short = match shape.resolution {
-        Resolution::P480 => 480,
-        Resolution::P720 => 720,
-        Resolution::P1080 => 1080,
-    };
-    let (w, h) = shape.aspect_ratio.parts();
-    // Encoders want even sides; 480p at 16:9 is usually called 848x480.
-    let long = |a: u32, b: u32| (short * a).div_ceil(b).next_multiple_of(if short == 480 { 16 } else { 2 });
-    if w >= h { format!("{}x{short}", long(w, h)) } else { format!("{short}x{}", long(h, w)) }
-}
-
 /// The Video object: always all 13 fields, with the types that strict clients want.
 pub(crate) fn render(app: &App, job: &Job) -> Value {
     let status = match job.state {
@@ -103,7 +124,10 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
     let completed_at = job.finished_at.filter(|_| job.state == JobState::Completed);
     let (size, seconds) = match &job.delivered {
         Some(file) => (format!("{}x{}", file.width, file.height), (file.duration_ms + 500) / 1000),
-        None => (usual_size(&job.spec.shape), u64::from(job.spec.shape.seconds.get())),
+        None => {
+            let (width, height) = job.spec.shape.usual_size();
+            (format!("{width}x{height}"), u64::from(job.spec.shape.seconds.get()))
+        }
     };
     json!({
         "id": spell(job.id),
@@ -117,7 +141,7 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
         "prompt": job.spec.prompt,
         "size": size,
         "seconds": seconds.to_string(),
-        "remixed_from_video_id": null,
+        "remixed_from_video_id": job.spec.source_job().map(spell),
         "error": job.failure.as_ref().map(|f| json!({ "code": f.code, "message": f.message })),
         "filmgate": report::report(job),
     })
@@ -125,11 +149,16 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
 
 /// 200 with the Video object.
 pub(crate) fn respond(app: &App, job: &Arc<Job>) -> Response {
+    (headers(job), Json(render(app, job))).into_response()
+}
+
+/// Those of any job, and when to ask again.
+pub(crate) fn headers(job: &Job) -> HeaderMap {
     let mut headers = report::headers(job);
     if !job.state.is_final() {
         headers.insert(POLL_AFTER_MS, HeaderValue::from_static("5000"));
     }
-    (headers, Json(render(app, job))).into_response()
+    headers
 }
 
 #[cfg(test)]
@@ -167,28 +196,32 @@ mod tests {
         for resolution in Resolution::ALL {
             for aspect_ratio in AspectRatio::ALL {
                 let shape = Shape { resolution, seconds: Seconds::DEFAULT, aspect_ratio };
-                let size = usual_size(&shape);
+                let (width, height) = shape.usual_size();
+                let size = format!("{width}x{height}");
                 assert_eq!(of_size(&size), Some((aspect_ratio, resolution)), "{size}");
             }
         }
     }
 
-    fn parse_json(json: &str) -> Result<VideoSpec, Refusal> {
-        parse(Fields::from_json(json.as_bytes()).unwrap(), "default-model")
+    fn parse_json(json: &str) -> Result<Draft, Refusal> {
+        parse(Fields::from_json(json.as_bytes()).unwrap(), &HeaderMap::new())
     }
 
     #[test]
     fn defaults_are_those_of_the_dialect() {
-        let spec = parse_json(r#"{"prompt":"fox","seconds":null}"#).unwrap();
-        assert_eq!((&*spec.model, spec.shape.to_string()), ("default-model", "720p 4s 9:16".to_owned()));
+        let draft = parse_json(r#"{"prompt":"fox","seconds":null}"#).unwrap();
+        assert_eq!((draft.model, draft.resolution, draft.seconds.get()), (None, Resolution::P720, 4));
+        assert_eq!(draft.aspect_ratio, Some(AspectRatio::R9x16));
     }
 
     #[rstest]
-    #[case(r#"{}"#, "prompt")]
     #[case(r#"{"prompt":7}"#, "prompt")]
     #[case(r#"{"prompt":"x","seconds":"four"}"#, "seconds")]
     #[case(r#"{"prompt":"x","size":"big"}"#, "size")]
-    #[case(r#"{"prompt":"x","input_reference":{"image_url":"y"}}"#, "input_reference")]
+    #[case(r#"{"prompt":"x","input_reference":7}"#, "input_reference")]
+    #[case(r#"{"prompt":"x","input_reference":{}}"#, "input_reference")]
+    #[case(r#"{"prompt":"x","input_reference":{"file_id":"f"}}"#, "input_reference.file_id")]
+    #[case(r#"{"prompt":"x","characters":[]}"#, "characters")]
     #[case(r#"{"prompt":"x","fps":60}"#, "fps")]
     #[case(r#"{"prompt":"x","seconds":4,"duration":5}"#, "duration")]
     fn wrong_fields_are_named(#[case] json: &str, #[case] param: &str) {

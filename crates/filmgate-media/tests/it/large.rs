@@ -67,6 +67,16 @@ fn is_measured_from_its_index_alone() {
     assert!(file.read < 4096, "{} bytes were read", file.read);
 }
 
+#[cfg(feature = "h264")]
+#[test]
+fn a_poster_needs_the_index_and_one_sample() {
+    let mut file = Large::new(FRAMES - 1000);
+    let len = file.len;
+    let error = filmgate_media::poster(&mut file, len, 640).unwrap_err();
+    assert_eq!(error.code(), "damaged_picture", "the sample is three zeros: {error}");
+    assert!(file.read < 4096, "{} bytes were read", file.read);
+}
+
 #[test]
 fn offsets_have_64_bits() {
     let mut file = Large::new(FRAMES + GIB);

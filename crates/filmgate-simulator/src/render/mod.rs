@@ -47,9 +47,15 @@ pub(crate) enum RenderError {
     NoParameterSets,
 }
 
+/// A picture whose shorter side has fewer pixels has no room for words, and is flat.
+#[cfg(feature = "h264")]
+const LEAST_SIDE: u32 = 160;
+
 /// Draws, encodes and packs a clip. Takes about a second for ten seconds of 720p: not for an async thread.
 pub(crate) fn render(clip: &Clip, how: Render) -> Result<Vec<u8>, RenderError> {
     let track = match how {
+        #[cfg(feature = "h264")]
+        _ if clip.width.min(clip.height) < LEAST_SIDE => flat::encode(clip),
         #[cfg(feature = "h264")]
         Render::Full => h264::encode(clip, 12)?,
         #[cfg(feature = "h264")]

@@ -130,7 +130,7 @@ fn samples(track: &Track, data_offset: u32) -> Result<Stbl, RenderError> {
     })
 }
 
-/// Nothing here comes near the limit: the longest video is 15 s.
+/// Nothing here comes near the limit: the longest video is two minutes.
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
@@ -201,6 +201,9 @@ mod tests {
     fn drawn_files_are_in_order_and_the_same_each_time() {
         check(Render::Small, 752, 416, 3);
         check(Render::Full, 416, 752, 1);
+        check(Render::Full, 160, 284, 1);
+        check(Render::Full, 64, 36, 1);
+        check(Render::Full, 2, 2, 1);
         let clip = test_clip(416, 416, 1, "basic");
         let file = render(&clip, Render::Full).expect("rendered");
         assert!(file == render(&clip, Render::Full).expect("rendered"));

@@ -4,6 +4,8 @@ use filmgate_domain::{CallerId, JobId, KeyId, Timestamp, TokenId};
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
+use crate::EventId;
+
 /// A value for a statement.
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
@@ -101,7 +103,7 @@ macro_rules! numbers {
         }
     )* };
 }
-numbers!(i64, u64, u32, u8);
+numbers!(i64, u64, u32, u16, u8);
 
 macro_rules! numbered {
     ($($id:ty: $make:expr, $number:expr);*) => { $(
@@ -172,6 +174,18 @@ impl Bind for JobId {
 }
 
 impl Column for JobId {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        <[u8; 16]>::read(value).map(Self::from_bytes)
+    }
+}
+
+impl Bind for EventId {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self.as_bytes())
+    }
+}
+
+impl Column for EventId {
     fn read(value: ValueRef<'_>) -> Result<Self, String> {
         <[u8; 16]>::read(value).map(Self::from_bytes)
     }

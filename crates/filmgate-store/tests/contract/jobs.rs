@@ -173,8 +173,42 @@ async fn lists_are_filtered_ordered_and_paged() {
             after: Some(jobs[0].id),
             limit: 1,
             ascending: true,
+            deleted: false,
         };
         assert_eq!(found(narrow).await, [4]);
+
+        store.delete_job(jobs[4].id, at(50)).await.unwrap();
+        store.delete_job(jobs[4].id, at(51)).await.unwrap();
+        assert_eq!(found(all).await, [3, 2, 1, 0]);
+        assert!(store.delete_job(jobs[3].id, at(50)).await.is_err(), "it is not at its end");
+        let with_deleted = store.jobs(&JobFilter { deleted: true, limit: 1, ..all }).await.unwrap();
+        assert_eq!((with_deleted[0].id, with_deleted[0].deleted_at), (jobs[4].id, Some(at(50))));
+    }
+}
+
+#[tokio::test]
+async fn what_a_video_is_made_from_and_what_its_client_chose_is_kept() {
+    for place in stores() {
+        let store = place.open();
+        let (caller, _) = people(&store).await;
+        let mut job = queued(caller, at(1), 1);
+        job.spec.mode = Mode::Extend;
+        job.spec.added = Some(Seconds::new(8).unwrap());
+        let file = Source::File { media_type: "image/png".into(), bytes: 3, sha256: "ab".into() };
+        let url = Source::Url { url: "https://example.com/狐.png".into() };
+        let earlier = Source::Job { id: JobId::from_bytes([9; 16]) };
+        let roles = [Role::FirstFrame, Role::Reference, Role::Video];
+        let inputs = roles.into_iter().zip([file, url, earlier]);
+        job.spec.inputs = inputs.map(|(role, source)| Input { role, source }).collect();
+        job.on_shortage = OnShortage::Wait;
+        job.wait_until = Some(at(99));
+        job.webhook = Some("https://example.com/hook".into());
+        store.admit(&job).await.unwrap();
+        assert_eq!(store.job(job.id).await.unwrap().as_ref(), Some(&job));
+
+        job.wait_until = None;
+        store.advance(&job, &[]).await.unwrap();
+        assert_eq!(store.job(job.id).await.unwrap(), Some(job));
     }
 }
 
@@ -227,12 +261,20 @@ async fn files_are_listed_until_they_are_removed() {
         for job in [&newer, &older, &failed(caller, at(3), 3), &delivering(caller, token, at(4), 4)] {
             store.admit(job).await.unwrap();
         }
-        let of = |job: &Job, bytes| StoredFile { job: job.id, finished_at: job.finished_at.unwrap(), bytes };
+        let of = |job: &Job, bytes| StoredFile {
+            job: job.id,
+            finished_at: job.finished_at.unwrap(),
+            bytes,
+            deleted: false,
+        };
         assert_eq!(store.files().await.unwrap(), [of(&older, 1000), of(&newer, 2000)]);
 
+        store.delete_job(newer.id, at(29)).await.unwrap();
+        let doomed = StoredFile { deleted: true, ..of(&newer, 2000) };
+        assert_eq!(store.files().await.unwrap(), [of(&older, 1000), doomed]);
         store.file_removed(older.id, at(30)).await.unwrap();
         store.file_removed(older.id, at(31)).await.unwrap();
-        assert_eq!(store.files().await.unwrap(), [of(&newer, 2000)]);
+        assert_eq!(store.files().await.unwrap(), [doomed]);
         let removed = store.job(older.id).await.unwrap().unwrap();
         assert_eq!((removed.file_removed_at, removed.has_file()), (Some(at(30)), false));
 

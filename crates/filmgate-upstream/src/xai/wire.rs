@@ -1,36 +1,79 @@
 //! The JSON of xAI's video API. Requests are written strictly, answers are read leniently.
 
-use filmgate_domain::AspectRatio;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use filmgate_domain::{AspectRatio, Mode, Role};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::Order;
+use crate::lenient::{self, is_usable_id};
 use crate::words::Words;
+use crate::{Content, Order};
 
-/// The longest id that is taken for one, in bytes.
-const LONGEST_ID: usize = 512;
-
-/// `POST videos/generations`
+/// The body of a submission. What a kind of submission does not know is left out.
 #[derive(Serialize)]
-pub(super) struct Generation<'a> {
+pub(super) struct Body<'a> {
     model: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     prompt: &'a str,
-    /// Seconds.
-    duration: u32,
-    aspect_ratio: AspectRatio,
-    resolution: &'static str,
+    /// Seconds; of an extension, those that are added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aspect_ratio: Option<AspectRatio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Link>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reference_images: Vec<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<Link>,
 }
 
-impl<'a> Generation<'a> {
-    pub(super) fn of(order: &Order<'a>) -> Self {
-        Self {
-            model: order.model,
-            prompt: order.prompt,
-            duration: order.shape.seconds.get(),
-            aspect_ratio: order.shape.aspect_ratio,
-            resolution: order.shape.resolution.as_str(),
+#[derive(Serialize)]
+struct Link {
+    url: String,
+}
+
+/// The last part of the path, and the body.
+///
+/// # Errors
+/// When an input is in a form that cannot be sent.
+pub(super) fn order<'a>(order: &Order<'a>) -> Result<(&'static str, Body<'a>), &'static str> {
+    let links = |role| order.inputs.iter().filter(move |i| i.role == role).map(|i| link(&i.content));
+    let one = |role| links(role).next().transpose();
+    let body = Body {
+        model: order.model,
+        prompt: order.prompt,
+        duration: None,
+        aspect_ratio: None,
+        resolution: None,
+        image: one(Role::FirstFrame)?,
+        reference_images: links(Role::Reference).collect::<Result<_, _>>()?,
+        video: one(Role::Video)?,
+    };
+    let path = match order.mode {
+        // An edit is as long and as large as its source.
+        Mode::Edit => return Ok(("edits", body)),
+        Mode::Extend => {
+            return Ok(("extensions", Body { duration: order.added.map(|s| s.get()), ..body }));
         }
-    }
+        Mode::Text | Mode::Image | Mode::Reference => "generations",
+    };
+    let (duration, aspect_ratio) = (Some(order.shape.seconds.get()), Some(order.shape.aspect_ratio));
+    let resolution = Some(order.shape.resolution.as_str());
+    Ok((path, Body { duration, aspect_ratio, resolution, ..body }))
+}
+
+/// Files travel inside the JSON.
+fn link(content: &Content) -> Result<Link, &'static str> {
+    let url = match content {
+        Content::Url(url) => url.clone(),
+        Content::File { media_type, bytes } => format!("data:{media_type};base64,{}", STANDARD.encode(bytes)),
+        Content::Made(_) => return Err("this upstream takes no ids of videos"),
+    };
+    Ok(Link { url })
 }
 
 /// The id in the answer to a submission, if it holds a usable one.
@@ -38,11 +81,6 @@ pub(super) fn request_id(body: &[u8]) -> Option<Box<str>> {
     let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let id = answer.get("request_id")?.as_str()?;
     is_usable_id(id).then(|| id.into())
-}
-
-/// Whether the id can be put into a URL's path and comes out the same.
-pub(super) fn is_usable_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= LONGEST_ID && !matches!(id, "." | "..") && !id.contains(char::is_control)
 }
 
 /// The progress in a body, if it is an answer at all.
@@ -97,13 +135,7 @@ impl Answer {
 
     /// 0 to 99; a number, or a text that spells one.
     pub(super) fn progress(&self) -> Option<u8> {
-        let progress = match self.0.get("progress")? {
-            Value::Number(number) => number.as_f64()?,
-            Value::String(text) => text.trim().trim_end_matches('%').parse().ok()?,
-            _ => return None,
-        };
-        // A float becomes the nearest value that fits.
-        (!progress.is_nan()).then_some((progress as u8).min(99))
+        lenient::progress(self.0.get("progress")?)
     }
 
     /// What it cost, in ticks of 10^-10 USD.
@@ -142,6 +174,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::lenient::LONGEST_ID;
 
     #[rstest]
     #[case(r#"{"request_id":"a-b"}"#, Some("a-b"))]

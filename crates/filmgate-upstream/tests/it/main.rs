@@ -2,6 +2,10 @@
 
 mod check;
 mod fetch;
+mod openai;
+mod openai_poll;
+mod openai_submit;
+mod outside;
 mod poll;
 mod proxy;
 mod secrets;
@@ -12,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{AspectRatio, JobId, Resolution, Seconds, Secret, Shape};
-use filmgate_upstream::{Kind, Order, Upstream, UpstreamSettings, connect};
+use filmgate_upstream::{Body, Kind, Order, Upstream, UpstreamSettings, connect};
 
 /// A token with characters that encodings change.
 const TOKEN: &str = "xai-tok/en+0123456789=abcdefghijklmnop";
@@ -26,6 +30,7 @@ fn token() -> Secret {
 fn settings(base_url: &str) -> UpstreamSettings {
     UpstreamSettings {
         kind: Kind::Xai,
+        body: Body::Multipart,
         base_url: base_url.parse().unwrap(),
         credential_header: "authorization".into(),
         credential_prefix: "Bearer ".into(),
@@ -48,6 +53,9 @@ fn upstream(base_url: &str) -> Arc<dyn Upstream> {
 
 fn order() -> Order<'static> {
     Order {
+        mode: filmgate_domain::Mode::Text,
+        inputs: &[],
+        added: None,
         model: "grok-imagine-video",
         prompt: "a red \"fox\" 狐",
         shape: Shape {

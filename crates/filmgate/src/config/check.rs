@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use filmgate_domain::Outcome;
+use filmgate_domain::{Capability, Outcome};
+use filmgate_upstream::Kind;
 
 use super::error::Collected;
 use super::tree::{Node, Step, dotted, keys};
-use super::{Config, ModelConfig, PoolConfig, words};
+use super::{Config, ModelConfig, PoolConfig, UpstreamBody, UpstreamConfig, words};
 
 /// Tells everything that does not fit together.
 pub(super) fn check(config: &Config, tree: &Node, collected: &mut Collected) {
     let mut check = Check { config, tree, collected };
     check.names();
     check.video();
+    for (name, upstream) in &config.upstreams {
+        check.upstream(name, upstream);
+    }
     for (name, pool) in &config.pools {
         check.pool(name, pool);
     }
@@ -116,6 +120,14 @@ impl Check<'_> {
         self.tell(path, &format!("there is no {kind} {}{hint}", words::quoted(name)));
     }
 
+    fn upstream(&mut self, name: &str, upstream: &UpstreamConfig) {
+        if upstream.kind != Kind::OpenAi && upstream.body != UpstreamBody::Auto {
+            let message =
+                format!("kind \"{}\" is always JSON; only kind \"openai\" has a choice", upstream.kind);
+            self.tell(&keys(&["upstreams", name, "body"]), &message);
+        }
+    }
+
     fn pool(&mut self, name: &str, pool: &PoolConfig) {
         let config = self.config;
         let in_use = config.video.pools.iter().any(|other| other == name);
@@ -142,12 +154,26 @@ impl Check<'_> {
             self.tell(&keys(&["pools", name, "quota_window"]), message);
         }
         for (nth, capability) in pool.delivers.iter().enumerate() {
-            for (m, model) in capability.models.iter().flatten().enumerate() {
-                if !config.models.contains_key(model) {
-                    let mut path = item(&["pools", name, "delivers"], nth);
-                    path.extend([Step::Key("models".to_owned()), Step::Item(m)]);
-                    self.unknown(&path, model, "model", config.models.keys());
-                }
+            self.capability(&item(&["pools", name, "delivers"], nth), pool, capability);
+        }
+    }
+
+    /// The models are there, and the upstream's dialect has the modes.
+    fn capability(&mut self, at: &[Step], pool: &PoolConfig, capability: &Capability) {
+        let config = self.config;
+        let part = |list: &str, nth| [at, &[Step::Key(list.to_owned()), Step::Item(nth)]].concat();
+        for (nth, model) in capability.models.iter().flatten().enumerate() {
+            if !config.models.contains_key(model) {
+                self.unknown(&part("models", nth), model, "model", config.models.keys());
+            }
+        }
+        let Some(UpstreamConfig { kind, .. }) = config.upstreams.get(&pool.upstream) else { return };
+        for (nth, mode) in capability.modes.iter().flatten().enumerate() {
+            if !kind.modes().contains(mode) {
+                let has =
+                    kind.modes().iter().map(|mode| format!("\"{mode}\"")).collect::<Vec<_>>().join(", ");
+                let message = format!("an upstream of kind \"{kind}\" has no \"{mode}\"; it has {has}");
+                self.tell(&part("modes", nth), &message);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use filmgate_domain::{Catalog, CatalogError, Model, Pool, Quota, RoutingSettings, Rules};
+use filmgate_domain::{Catalog, CatalogError, Mode, Model, Pool, Quota, RoutingSettings, Rules};
 
 use super::{Config, ModelConfig, PoolConfig};
 
@@ -15,11 +15,23 @@ impl Config {
     /// When they do not fit together. Settings that [`load`](super::load) gave always do.
     pub fn catalog(&self) -> Result<Catalog, CatalogError> {
         let pools = self.video.pools.iter();
-        let pools = pools.filter_map(|name| Some(self.pools.get(name)?.pool(name))).collect();
+        let pools = pools.filter_map(|name| self.pool(name)).collect();
         let models = self.video.models.iter();
         let models =
             models.filter_map(|name| Some(self.models.get(name)?.model(name, &self.video.pools))).collect();
         Catalog::new(pools, models)
+    }
+
+    /// A pool, with what its upstream's dialect cannot do taken out.
+    fn pool(&self, name: &str) -> Option<Pool> {
+        let mut pool = self.pools.get(name)?.pool(name);
+        let modes = self.upstreams.get(&*pool.upstream).map_or(&Mode::ALL[..], |of| of.kind.modes());
+        if modes.len() < Mode::ALL.len() {
+            for capability in &mut pool.delivers {
+                capability.modes.get_or_insert_with(|| modes.to_vec());
+            }
+        }
+        Some(pool)
     }
 
     /// The switches of `[video]`.

@@ -33,7 +33,7 @@ pub use edit::{EditError, edit};
 pub use error::{ConfigError, ConfigErrors};
 pub use schema::{
     Chat, ChatContent, Config, Jobs, Log, LogFormat, Media, ModelConfig, PoolConfig, Server, Tokens,
-    UpstreamConfig, UpstreamKind, Video,
+    UpstreamBody, UpstreamConfig, Video,
 };
 pub use show::{Origin, render};
 pub use values::Proxy;

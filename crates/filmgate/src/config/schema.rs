@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use filmgate_domain::{Capability, Cost, Outcome};
+use filmgate_upstream::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::values::{self, Proxy};
+use super::values::{self, Origin, Proxy};
 
 /// All settings. Printing it, in any format, shows no secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,12 @@ pub struct Config {
     pub tokens: Tokens,
     /// Finished videos.
     pub media: Media,
+    /// What videos are made from.
+    pub inputs: Inputs,
+    /// Addresses that clients name.
+    pub outside: Outside,
+    /// Telling the end of videos.
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
     /// Providers and compatible servers, by name.
@@ -53,6 +60,8 @@ pub struct Server {
     /// The largest request body, in bytes; above zero.
     #[serde(deserialize_with = "values::size", serialize_with = "values::show_size")]
     pub max_body: u64,
+    /// Origins whose pages may call filmgate from a browser; `*` means all.
+    pub cors_origins: Vec<Origin>,
     /// How long a client may take to send its request's headers; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub header_timeout: Duration,
@@ -76,6 +85,9 @@ pub struct Video {
     /// The share of a stronger pool's quota, 0 to 1, that upgrades leave.
     #[serde(deserialize_with = "values::share")]
     pub upgrade_reserve: f64,
+    /// How long a busy token is waited for before a fallback; may be zero.
+    #[serde(deserialize_with = "values::time_or_zero", serialize_with = "values::show_time")]
+    pub busy_wait: Duration,
     /// The pools in use, weakest first.
     pub pools: Vec<String>,
     /// The models on offer; the first is the default.
@@ -152,6 +164,41 @@ pub struct Media {
     pub link_ttl: Duration,
 }
 
+/// `[inputs]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// The largest image, in bytes; above zero.
+    #[serde(deserialize_with = "values::size", serialize_with = "values::show_size")]
+    pub max_image: u64,
+    /// The largest video, in bytes; above zero.
+    #[serde(deserialize_with = "values::size", serialize_with = "values::show_size")]
+    pub max_video: u64,
+    /// How long fetching one may take; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub fetch_timeout: Duration,
+}
+
+/// `[outside]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outside {
+    /// Whether private addresses are gone to.
+    pub allow_private: bool,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// The pause after the first failed try, of which the later ones are multiples; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub first_retry: Duration,
+    /// How long a receiver may take to answer; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub timeout: Duration,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +227,9 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamConfig {
     /// The dialect it speaks.
-    pub kind: UpstreamKind,
+    pub kind: Kind,
+    /// How submissions are written. Other than `Auto` only where the dialect leaves a choice.
+    pub body: UpstreamBody,
     /// Where its API begins, without a slash at its end. Not empty where a pool in use belongs to it.
     #[serde(deserialize_with = "values::web_address")]
     pub base_url: String,
@@ -207,19 +256,24 @@ pub struct UpstreamConfig {
     pub poll_every: Duration,
 }
 
-/// The dialects of upstreams.
+/// How submissions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UpstreamKind {
-    /// xAI's.
-    Xai,
+pub enum UpstreamBody {
+    /// As the dialect usually has it.
+    Auto,
+    /// `multipart/form-data`.
+    Multipart,
+    /// JSON.
+    Json,
 }
 
 /// As the upstream of the manual, but without its address: tokens must not go to a server by default.
 impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
-            kind: UpstreamKind::Xai,
+            kind: Kind::Xai,
+            body: UpstreamBody::Auto,
             base_url: String::new(),
             credential_header: "authorization".to_owned(),
             credential_prefix: "Bearer ".to_owned(),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -115,6 +115,33 @@ pub(super) fn show_size<S: Serializer>(bytes: &u64, to: S) -> Result<S::Ok, S::E
 
 pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     text(from, r#"an address and a port, such as "127.0.0.1:8000" or "[::1]:8000""#, |text| text.parse().ok())
+}
+
+/// Where a web page comes from: scheme, host and port, or `*` for anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Origin(String);
+
+impl Origin {
+    /// As browsers write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text(from, r#"the origin of web pages, such as "https://app.example.com", or "*""#, |text| {
+            if text == "*" {
+                return Some(Self(text.to_owned()));
+            }
+            let url = Url::parse(text).ok()?;
+            let origin = url.origin().ascii_serialization();
+            // An origin has no path: browsers never send one.
+            let bare = text.trim_end_matches('/').eq_ignore_ascii_case(&origin);
+            (matches!(url.scheme(), "http" | "https") && bare).then_some(Self(origin))
+        })
+    }
 }
 
 /// The address of a web service, kept without a slash at its end; or empty.

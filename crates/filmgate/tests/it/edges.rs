@@ -13,7 +13,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
 async fn a_body_that_is_too_large() {
-    let app = Setup::default().start().await;
+    let app = Setup::default().set("server.max_body=\"1MiB\"").start().await;
     let large = format!("{{\"prompt\":\"{}\"}}", "x".repeat(2 << 20));
     for _ in 0..5 {
         for path in ["/v1/videos", "/v1/videos/generations", "/v1/chat/completions"] {

@@ -109,8 +109,20 @@ async fn bad_fields_of_openai_videos() {
     bad.push((json!({ "prompt": "a fox", "duration": "four" }), "duration"));
     bad.push((json!({ "prompt": "a fox", "size": "1920x1080" }), "size"));
     bad.push((json!({ "prompt": "a fox", "seconds": 16 }), "seconds"));
-    for field in ["input_reference", "characters", "video", "image"] {
+    for field in ["characters", "video", "image"] {
         bad.push((json!({ "prompt": "a fox", field: { "file_id": "x" } }), field));
+    }
+    for (image, param) in [
+        (json!({ "file_id": "x" }), "input_reference.file_id"),
+        (json!({ "image_url": "http://example.com/a.png" }), "input_reference"),
+        (json!({ "image_url": "https://127.0.0.1/a.png" }), "input_reference"),
+        (json!({ "image_url": "data:image/png;base64,Zm94" }), "input_reference"),
+        (json!({ "image_url": 7 }), "input_reference.image_url"),
+        (json!({ "image_url": "https://example.com/a.png", "url": "b" }), "input_reference.image_url"),
+        (json!({}), "input_reference"),
+        (json!([1]), "input_reference"),
+    ] {
+        bad.push((json!({ "prompt": "a fox", "input_reference": image }), param));
     }
     for (body, param) in bad {
         let response = app.post("/v1/videos", &[JSON], body.to_string()).await;
@@ -165,7 +177,7 @@ async fn bad_fields_of_chat_completions() {
         with("messages", json!([{ "role": "user", "content": value }]), "messages[0].content");
     }
     for part in [
-        json!({ "type": "image_url", "image_url": { "url": "https://x/y.png" } }),
+        json!({ "type": "image_url", "image_url": { "link": "https://x/y.png" } }),
         json!({ "type": "input_audio", "input_audio": {} }),
         json!({ "type": "file", "file": {} }),
         json!({ "type": "text" }),

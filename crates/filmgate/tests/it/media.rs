@@ -159,12 +159,15 @@ async fn no_file_yet_and_no_file_ever() {
         assert_eq!(head.status(), StatusCode::NOT_FOUND);
     }
     let video = app.create("a red fox", "480p", 4).await;
-    let path = format!("/v1/videos/{}/content?variant=thumbnail", video["id"].as_str().unwrap());
-    let variant = app.ask(Method::GET, &path, None).await;
-    assert_eq!(
-        (variant.status, &variant.body["error"]["param"]),
-        (StatusCode::BAD_REQUEST, &json!("variant"))
-    );
+    let path = format!("/v1/videos/{}/content?variant=", video["id"].as_str().unwrap());
+    for (variant, code) in [("spritesheet", "unsupported_operation"), ("poster", "invalid_value")] {
+        let refused = app.ask(Method::GET, &format!("{path}{variant}"), None).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert_eq!(refused.body["error"]["param"], "variant");
+        assert_eq!(refused.body["error"]["code"], code);
+    }
+    let thumbnail = app.ask(Method::GET, &format!("{path}thumbnail"), None).await;
+    assert_eq!(thumbnail.status, StatusCode::NOT_FOUND, "it is not there yet either");
 }
 
 #[tokio::test]

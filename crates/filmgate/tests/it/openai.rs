@@ -163,9 +163,7 @@ async fn what_changes_nothing_is_taken_and_what_would_is_refused() {
     let form = Answer::of(app.post_form("/v1/videos", "b", &[], &fields).await).await;
     assert_eq!(form.status, StatusCode::OK, "{}", form.body);
 
-    for (name, value) in
-        [("input_reference[image_url]", "https://x/y.png"), ("characters[]", "c"), ("video[id]", "v")]
-    {
+    for (name, value) in [("characters[]", "c"), ("video[id]", "v")] {
         let form =
             Answer::of(app.post_form("/v1/videos", "b", &[], &[("prompt", "fox"), (name, value)]).await)
                 .await;
@@ -173,7 +171,7 @@ async fn what_changes_nothing_is_taken_and_what_would_is_refused() {
         assert_openai_error(&form.body);
         assert_eq!(
             (&form.body["error"]["code"], &form.body["error"]["param"]),
-            (&json!("unsupported_parameter"), &json!(name))
+            (&json!("unsupported_parameter"), &json!(name.split('[').next()))
         );
     }
     let file = "--b\r\nContent-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\n\

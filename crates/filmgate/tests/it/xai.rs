@@ -107,7 +107,11 @@ async fn refusals_have_the_dialects_shape() {
         ("xai_400", 400, json!({ "prompt": "a fox", "duration": "long" })),
         ("xai_400_both", 400, json!({ "prompt": "a fox", "duration": 6, "seconds": 6 })),
         ("xai_400_undeliverable", 400, json!({ "prompt": "a fox", "duration": 16 })),
-        ("xai_400_unsupported", 400, json!({ "prompt": "a fox", "image": { "url": "https://x/y.png" } })),
+        (
+            "xai_400_unsupported",
+            400,
+            json!({ "prompt": "a fox", "last_frame": { "url": "https://x/y.png" } }),
+        ),
         ("xai_400_unknown", 400, json!({ "prompt": "a fox", "negative_prompt": "snow" })),
         ("xai_404_model", 404, json!({ "prompt": "a fox", "model": "sora-9" })),
         ("xai_429", 429, json!({ "prompt": "a fox" })),

@@ -39,8 +39,11 @@ pub(super) async fn send_there(
         return Ok(());
     }
     let mut set = Map::new();
-    set.insert(format!("upstreams.{NAME}.kind"), json!("xai"));
-    set.insert(format!("upstreams.{NAME}.base_url"), json!(address));
+    // What the operator wrote about this server stays, its kind above all.
+    if current(&config) != address {
+        set.insert(format!("upstreams.{NAME}.kind"), json!("xai"));
+        set.insert(format!("upstreams.{NAME}.base_url"), json!(address));
+    }
     for pool in moved {
         set.insert(format!("pools.{}.upstream", key(pool)), json!(NAME));
     }
@@ -52,6 +55,12 @@ pub(super) async fn send_there(
     Ok(())
 }
 
+/// Where the upstream is now; empty if it is nowhere.
+fn current(config: &toml::Table) -> &str {
+    let base_url = config.get("upstreams").and_then(|u| u.get(NAME)).and_then(|u| u.get("base_url"));
+    base_url.and_then(toml::Value::as_str).unwrap_or_default().trim_end_matches('/')
+}
+
 /// The pools that have to be changed.
 fn plan<'a>(
     pools: &[Pool],
@@ -60,8 +69,7 @@ fn plan<'a>(
     address: &str,
 ) -> anyhow::Result<Vec<&'a String>> {
     let known = || pools.iter().map(|pool| &*pool.name).collect::<Vec<_>>().join(", ");
-    let current = config.get("upstreams").and_then(|u| u.get(NAME)).and_then(|u| u.get("base_url"));
-    let current = current.and_then(toml::Value::as_str).unwrap_or_default().trim_end_matches('/');
+    let current = current(config);
     let is_there = |pool: &Pool| pool.upstream == NAME && current == address;
     if let Some(other) = pools.iter().find(|pool| pool.upstream == NAME && !concerned.contains(&pool.name))
         && current != address

@@ -28,7 +28,7 @@ use super::*;
 #[case::columns_are_characters(
     "video = { \"狐狐\" = 1, upgrade_reserve = 7 }",
     "filmgate.toml:1:11: unknown key `video.\"狐狐\"`; known here: `smart_token_routing`, \
-     `allow_fallback_to_basic`, `log_fallback_warning`, `allow_upgrade_to_super`, `upgrade_reserve`, `pools`, \
+     `allow_fallback_to_basic`, `log_fallback_warning`, `allow_upgrade_to_super`, `upgrade_reserve`, `busy_wait`, `pools`, \
      `models`\nfilmgate.toml:1:39: `video.upgrade_reserve`: expected a number from 0 to 1, found 7"
 )]
 #[case::negative(
@@ -133,6 +133,29 @@ use super::*;
 #[case::no_such_model_of_an_ability(
     "[pools.ssoBasic]\ndelivers = [{ resolution = \"480p\", max_seconds = 6, models = [\"grok\"] }]",
     "filmgate.toml:2:63: `pools.ssoBasic.delivers[0].models[0]`: there is no model \"grok\"; did you mean `grok-imagine-video`?"
+)]
+#[case::no_such_mode(
+    "[pools.ssoBasic]\ndelivers = [{ resolution = \"480p\", max_seconds = 6, modes = [\"text\", \"edits\"] }]",
+    "filmgate.toml:2:70: `pools.ssoBasic.delivers[0].modes[1]`: expected \"text\" or \"image\" or \"reference\" or \"edit\" \
+     or \"extend\", found a string \"edits\"; did you mean \"edit\"?"
+)]
+#[case::a_mode_that_the_kind_has_not(
+    "[upstreams.u]\nkind = \"openai\"\nbase_url = \"http://u/v1\"\n[pools.p]\nupstream = \"u\"\n\
+     delivers = [{ resolution = \"480p\", max_seconds = 6, modes = [\"text\", \"reference\"] }]",
+    "filmgate.toml:6:70: `pools.p.delivers[0].modes[1]`: an upstream of kind \"openai\" has no \"reference\"; it has \
+     \"text\", \"image\", \"edit\", \"extend\""
+)]
+#[case::no_such_kind(
+    "[upstreams.xai]\nkind = \"open_ai\"",
+    "filmgate.toml:2:8: `upstreams.xai.kind`: expected \"xai\" or \"openai\", found a string \"open_ai\"; did you mean \"openai\"?"
+)]
+#[case::no_such_body(
+    "[upstreams.u]\nkind = \"openai\"\nbody = \"form\"",
+    "filmgate.toml:3:8: `upstreams.u.body`: expected \"auto\" or \"multipart\" or \"json\", found a string \"form\""
+)]
+#[case::a_body_where_there_is_no_choice(
+    "[upstreams.u]\nbody = \"multipart\"",
+    "filmgate.toml:2:8: `upstreams.u.body`: kind \"xai\" is always JSON; only kind \"openai\" has a choice"
 )]
 #[case::twice(
     "[video]\npools = [\"ssoBasic\", \"ssoBasic\"]",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use filmgate_domain::{Resolution, Rules, Seconds, Timestamp, TokenId, TokenInfo, TokenManager};
+use filmgate_domain::{
+    Mode, Resolution, Rules, Seconds, Timestamp, TokenId, TokenInfo, TokenManager, Wanted,
+};
 use rand::SeedableRng as _;
 
 use super::*;
@@ -46,8 +48,8 @@ fn choose(loaded: &Loaded, pools: &[&str], resolution: Resolution, seconds: u32)
     manager.release(reservation, now);
     let model = loaded.catalog.default_model();
     let pool = &loaded.catalog.pools()[loaded.catalog.pool_index(&token.pool).unwrap()];
-    let sent =
-        if pool.delivers(&model.name, &asked) { Some(asked) } else { pool.nearest(&model.name, &asked) };
+    let wanted = Wanted::new(&model.name, asked);
+    let sent = if pool.delivers(&wanted) { Some(asked) } else { pool.nearest(&wanted) };
     (token.pool.to_string(), sent.unwrap().to_string())
 }
 
@@ -138,7 +140,7 @@ fn the_preset_xai_is_one_pool_with_1080p_for_the_new_models() {
             seconds: Seconds::new(15).unwrap(),
             aspect_ratio: filmgate_domain::AspectRatio::R16x9,
         };
-        pool.delivers(model, &shape)
+        pool.delivers(&Wanted::new(model, shape))
     };
     let models: Vec<&str> = loaded.catalog.models().iter().map(|model| &*model.name).collect();
     assert_eq!(models, ["grok-imagine-video", "grok-imagine-video-1.5", "grok-imagine-video-1.5-lite"]);
@@ -148,4 +150,38 @@ fn the_preset_xai_is_one_pool_with_1080p_for_the_new_models() {
         assert_eq!(loaded.catalog.model(model).unwrap().upstream_name("xai"), Some(model));
     }
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+/// The settings that the manual's comments give as an example.
+fn example() -> String {
+    let lines = DEFAULTS.lines().filter_map(|line| line.strip_prefix("#   "));
+    // The first such lines are the order of the layers.
+    lines.skip_while(|line| !line.starts_with('[')).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_example_of_an_openai_server_works_as_it_stands() {
+    let loaded = file(&example()).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let wan = loaded.catalog.model("wan").unwrap();
+    assert_eq!(wan.upstream_name("gpu"), Some("Wan-AI/Wan2.2-TI2V-5B-Diffusers"));
+    assert_eq!(loaded.catalog.model("grok-imagine-video").unwrap().pools.len(), 2);
+    assert_eq!(loaded.config.upstreams["vllm"].kind, filmgate_upstream::Kind::OpenAi);
+}
+
+#[test]
+fn a_pool_delivers_what_its_upstreams_kind_has() {
+    let text = "[video]\npools = [\"ssoBasic\", \"p\"]\n[upstreams.u]\nkind = \"openai\"\n\
+                base_url = \"http://u/v1\"\n[pools.p]\nupstream = \"u\"\ndelivers = [\
+                { resolution = \"480p\", max_seconds = 6 }, { resolution = \"720p\", max_seconds = 6, modes = [\"edit\"] }]";
+    let loaded = file(text).unwrap();
+    let [xai, openai] = loaded.catalog.pools() else { panic!("two pools") };
+    let delivers = |pool: &filmgate_domain::Pool, mode, resolution| {
+        pool.longest("grok-imagine-video", mode, resolution).is_some()
+    };
+    for mode in Mode::ALL {
+        assert!(delivers(xai, mode, Resolution::P480), "{mode}");
+        assert_eq!(delivers(openai, mode, Resolution::P480), mode != Mode::Reference, "{mode}");
+        assert_eq!(delivers(openai, mode, Resolution::P720), mode == Mode::Edit, "{mode}");
+    }
 }

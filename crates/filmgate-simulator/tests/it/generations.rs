@@ -1,123 +1,14 @@
-//! The simulator through real sockets, as a client sees it.
+//! xAI's dialect: videos from words and images, quotas and faults.
 
 use std::time::Duration;
 
 use filmgate_simulator::{
-    AcceptMode, Delivered, ManualClock, Render, Resolution, Simulator, SimulatorConfig, Status, Tier,
-    demo_tokens,
+    AcceptMode, Delivered, ManualClock, Resolution, SimulatorConfig, Status, Tier, demo_tokens,
 };
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// A running simulator, and a client that holds one token of each kind.
-struct Sim {
-    sim: Simulator,
-    client: Client,
-}
-
-impl Sim {
-    /// Flat videos that take no time.
-    async fn start() -> Self {
-        Self::with(quick()).await
-    }
-
-    async fn with(config: SimulatorConfig) -> Self {
-        // The tests speak plain HTTP, but the client wants to know how it would encrypt.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let sim = Simulator::start(config, ([127, 0, 0, 1], 0).into()).await.expect("started");
-        let client = Client::builder().no_proxy().build().expect("a client");
-        Self { sim, client }
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.sim.addr()))
-    }
-
-    fn create(&self, tier: &str, body: &Value) -> RequestBuilder {
-        self.request(Method::POST, "/v1/videos/generations").bearer_auth(secret(tier)).json(body)
-    }
-
-    async fn created(&self, tier: &str, body: &Value) -> String {
-        let response = self.create(tier, body).send().await.expect("answered");
-        assert_eq!(response.status(), StatusCode::OK);
-        let body: Value = response.json().await.expect("JSON");
-        body["request_id"].as_str().expect("a request_id").to_owned()
-    }
-
-    async fn poll(&self, tier: &str, id: &str) -> Response {
-        let request = self.request(Method::GET, &format!("/v1/videos/{id}")).bearer_auth(secret(tier));
-        request.send().await.expect("answered")
-    }
-
-    async fn finished(&self, tier: &str, id: &str) -> Value {
-        loop {
-            let response = self.poll(tier, id).await;
-            match response.status() {
-                StatusCode::ACCEPTED => tokio::time::sleep(Duration::from_millis(5)).await,
-                StatusCode::OK => return response.json().await.expect("JSON"),
-                status => panic!("{status}"),
-            }
-        }
-    }
-
-    async fn made(&self, tier: &str, body: &Value) -> Value {
-        let id = self.created(tier, body).await;
-        self.finished(tier, &id).await
-    }
-
-    async fn file(&self, done: &Value) -> Response {
-        let url = done["video"]["url"].as_str().expect("a url");
-        self.client.get(url).send().await.expect("answered")
-    }
-
-    fn delivered(&self) -> Delivered {
-        let last = self.sim.generations().pop().expect("a generation");
-        last.delivered.expect("a file")
-    }
-
-    /// Waits until so many videos have been accepted.
-    async fn accepted(&self, count: usize) {
-        while self.sim.generations().len() < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn change(&self, token: &str, change: Value) {
-        let request = self.request(Method::POST, &format!("/simulator/tokens/{token}")).json(&change);
-        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK);
-    }
-}
-
-fn quick() -> SimulatorConfig {
-    SimulatorConfig { video_seconds: 0.0, render: Render::Flat, ..SimulatorConfig::default() }
-}
-
-fn secret(tier: &str) -> String {
-    demo_tokens(tier, 1).remove(0).secret
-}
-
-fn order(prompt: &str) -> Value {
-    json!({"model": "grok-imagine-video", "prompt": prompt, "resolution": "720p", "duration": 10})
-}
-
-async fn refusal(request: RequestBuilder, status: u16) -> Value {
-    let response = request.send().await.expect("answered");
-    assert_eq!(response.status().as_u16(), status);
-    let body: Value = response.json().await.expect("JSON");
-    assert!(body["code"].is_string() && body["error"].is_string(), "{body}");
-    body
-}
-
-/// Whether every box of an MP4 lies inside the file, and which they are.
-fn boxes(file: &[u8]) -> (bool, Vec<String>) {
-    let (mut names, mut at) = (Vec::new(), 0);
-    while at + 8 <= file.len() {
-        let length = u32::from_be_bytes(file[at..at + 4].try_into().expect("four bytes"));
-        names.push(String::from_utf8_lossy(&file[at + 4..at + 8]).into_owned());
-        at += length as usize;
-    }
-    (at == file.len(), names)
-}
+use crate::sim::{Sim, boxes, order, quick, refusal, secret};
 
 #[tokio::test]
 async fn super_delivers_what_is_asked_and_basic_silently_less() {
@@ -164,7 +55,7 @@ async fn the_file_is_an_mp4_in_whole_and_in_part() {
 #[cfg(feature = "h264")]
 #[tokio::test]
 async fn drawn_videos_are_mp4_as_well() {
-    let sim = Sim::with(SimulatorConfig { render: Render::Small, ..quick() }).await;
+    let sim = Sim::with(SimulatorConfig { render: filmgate_simulator::Render::Small, ..quick() }).await;
     let done = sim.made("basic", &order("a fox")).await;
     let file = sim.file(&done).await.bytes().await.expect("bytes");
     assert!(boxes(&file).0 && file.len() > 10_000, "{} bytes", file.len());
@@ -397,6 +288,7 @@ async fn generations_tell_what_was_received_but_no_secret() {
     assert_eq!(generation["token"], json!({"name": "super-1", "tier": "super", "prefix": "eyJ0eXAiOi"}));
     assert_eq!(generation["asked"], json!({"resolution": "720p", "seconds": 10, "aspect_ratio": "9:16"}));
     assert_eq!(generation["delivered"]["height"], 1280);
+    assert_eq!((&generation["dialect"], &generation["operation"]), (&json!("xai"), &json!("generation")));
     assert_eq!(generation["inputs"][0]["bytes"], 24);
     assert_eq!(generation["inputs"][0]["sha256"].as_str().expect("a hash").len(), 64);
     assert_eq!(report["refusals"][0]["status"], 400);
@@ -408,10 +300,9 @@ async fn generations_tell_what_was_received_but_no_secret() {
 async fn other_paths_answer_in_the_same_shape() {
     let sim = Sim::start().await;
     let post = |path: &str| sim.request(Method::POST, path).bearer_auth(secret("super")).json(&json!({}));
-    let edits = refusal(post("/v1/videos/edits"), 400).await;
-    assert!(edits["error"].as_str().expect("text").contains("edits"));
-    let extensions = refusal(post("/v1/videos/extensions"), 400).await;
-    assert!(extensions["error"].as_str().expect("text").contains("extensions"));
+    refusal(post("/v1/videos/edits"), 422).await;
+    refusal(post("/v1/videos/extensions"), 422).await;
+    refusal(sim.request(Method::GET, "/v1/nothing"), 404).await;
     refusal(sim.request(Method::GET, "/v2/nothing"), 404).await;
     refusal(sim.request(Method::DELETE, "/v1/models"), 405).await;
     refusal(sim.request(Method::GET, "/files/nothing.mp4"), 404).await;
@@ -434,6 +325,7 @@ async fn stopping_ends_answers_that_never_come() {
 #[tokio::test]
 async fn a_configuration_without_sense_does_not_start() {
     let config = SimulatorConfig { tokens: demo_tokens("gold", 1), ..quick() };
-    let error = Simulator::start(config, ([127, 0, 0, 1], 0).into()).await.expect_err("no such tier");
+    let started = filmgate_simulator::Simulator::start(config, ([127, 0, 0, 1], 0).into());
+    let error = started.await.expect_err("no such tier");
     assert!(error.to_string().contains("gold"), "{error}");
 }

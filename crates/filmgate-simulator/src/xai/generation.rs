@@ -1,16 +1,16 @@
 //! The body of `POST /v1/videos/generations`: its form, and the rules it must keep.
-//!
-//! Unknown fields are ignored without a word, as xAI does.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::wire::{Source, model_named, parse_json, refuse_unsimulated, whole_seconds};
 use crate::{
     error::ApiError,
     faults::Faults,
     frame::{Aspect, Resolution},
     inputs::Input,
     model::Model,
+    order::{Dialect, Operation, Order},
 };
 
 const DEFAULT_SECONDS: u32 = 8;
@@ -19,77 +19,48 @@ const MAX_SECONDS_WITH_REFERENCES: u32 = 10;
 const MAX_KEYFRAMES: usize = 4;
 const MAX_REFERENCE_AUDIOS: usize = 3;
 
-/// A create that keeps every rule.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) model: Model,
-    pub(crate) prompt: String,
-    pub(crate) resolution: Resolution,
-    pub(crate) seconds: u32,
-    pub(crate) aspect: Aspect,
-    pub(crate) inputs: Vec<Input>,
-    pub(crate) generate_audio: Option<bool>,
-    pub(crate) user: Option<String>,
-    pub(crate) faults: Faults,
-}
-
-impl Order {
-    /// Reads and checks a body.
-    pub(crate) fn from_json(body: &[u8]) -> Result<Self, ApiError> {
-        let body: Body = parse_json(body)?;
-        let model = Model::parse(&body.model).ok_or_else(|| {
-            ApiError::not_found(format!(
-                "The model {} does not exist or you have no access to it.",
-                body.model
-            ))
-        })?;
-        for (field, value) in [("output", &body.output), ("storage_options", &body.storage_options)] {
-            if value.is_some() {
-                return Err(ApiError::invalid(format!("{field} is not simulated")));
-            }
-        }
-        let prompt = body.prompt.clone().unwrap_or_default();
-        if prompt.trim().is_empty() && body.image.is_none() {
-            return Err(ApiError::invalid("prompt is required unless an image is given"));
-        }
-        let seconds = body.seconds()?;
-        let resolution = body.resolution(model)?;
-        body.check_references(model, seconds, resolution)?;
-        let inputs = body.inputs(model, seconds)?;
-        let aspect = match &body.aspect_ratio {
-            Some(name) => Aspect::parse(name).ok_or_else(|| {
-                let known: Vec<_> = Aspect::ALL.iter().map(|aspect| aspect.name).collect();
-                ApiError::invalid(format!("aspect_ratio must be one of {}, not {name:?}", known.join(", ")))
-            })?,
-            None => first_frame(&inputs).and_then(Input::aspect).unwrap_or(Aspect::WIDE),
-        };
-        let faults = Faults::in_prompt(&prompt);
-        let (generate_audio, user) = (body.generate_audio, body.user);
-        Ok(Self { model, prompt, resolution, seconds, aspect, inputs, generate_audio, user, faults })
+/// Reads and checks a body.
+pub(super) fn order(body: &[u8]) -> Result<Order, ApiError> {
+    let body: Body = parse_json(body)?;
+    let model = model_named(&body.model)?;
+    refuse_unsimulated(body.output.as_ref(), body.storage_options.as_ref())?;
+    let prompt = body.prompt.clone().unwrap_or_default();
+    if prompt.trim().is_empty() && body.image.is_none() {
+        return Err(ApiError::invalid("prompt is required unless an image is given"));
     }
-
-    /// How many images are billed.
-    pub(crate) fn images(&self) -> usize {
-        self.inputs.iter().filter(|input| !input.role.starts_with("reference_audios")).count()
-    }
+    let seconds = body.seconds()?;
+    let resolution = body.resolution(model)?;
+    body.check_references(model, seconds, resolution)?;
+    let inputs = body.inputs(model, seconds)?;
+    let aspect = match &body.aspect_ratio {
+        Some(name) => Aspect::parse(name).ok_or_else(|| {
+            let known: Vec<_> = Aspect::ALL.iter().map(|aspect| aspect.name).collect();
+            ApiError::invalid(format!("aspect_ratio must be one of {}, not {name:?}", known.join(", ")))
+        })?,
+        None => first_frame(&inputs).and_then(Input::aspect).unwrap_or(Aspect::WIDE),
+    };
+    let faults = Faults::in_prompt(&prompt);
+    let (generate_audio, user) = (body.generate_audio, body.user);
+    Ok(Order {
+        dialect: Dialect::Xai,
+        operation: Operation::Generation,
+        model,
+        prompt,
+        resolution,
+        seconds,
+        aspect,
+        size: None,
+        source: None,
+        remixed_from: None,
+        inputs,
+        generate_audio,
+        user,
+        faults,
+    })
 }
 
 fn first_frame(inputs: &[Input]) -> Option<&Input> {
     inputs.iter().find(|input| input.role == "image")
-}
-
-/// Bad JSON is 400; good JSON of the wrong form is 422, in the words that a Rust server uses.
-pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let bad_json = |err| ApiError::invalid(format!("Failed to parse the request body as JSON: {err}"));
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|err| match err.inner().classify() {
-        serde_json::error::Category::Data => {
-            ApiError::malformed(format!("Failed to deserialize the JSON body into the target type: {err}"))
-        }
-        _ => bad_json(err.into_inner()),
-    })?;
-    json.end().map_err(bad_json)?;
-    Ok(value)
 }
 
 #[derive(Deserialize)]
@@ -114,12 +85,6 @@ struct Body {
 }
 
 #[derive(Deserialize)]
-struct Source {
-    url: Option<String>,
-    file_id: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Audio {
     voice_id: Option<String>,
     url: Option<String>,
@@ -133,16 +98,7 @@ struct Keyframe {
 
 impl Body {
     fn seconds(&self) -> Result<u32, ApiError> {
-        let seconds = match &self.duration {
-            None | Some(Value::Null) => return Ok(DEFAULT_SECONDS),
-            Some(Value::Number(number)) => number.as_i64(),
-            Some(Value::String(text)) => text.parse::<i64>().ok(),
-            Some(_) => None,
-        };
-        let seconds = seconds.ok_or_else(|| ApiError::malformed("duration must be an integer"))?;
-        u32::try_from(seconds).ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds)).ok_or_else(|| {
-            ApiError::invalid(format!("duration must be between 1 and {MAX_SECONDS} seconds, not {seconds}"))
-        })
+        whole_seconds(self.duration.as_ref(), 1..=MAX_SECONDS, DEFAULT_SECONDS)
     }
 
     fn resolution(&self, model: Model) -> Result<Resolution, ApiError> {
@@ -222,17 +178,6 @@ fn only_v15(model: Model, field: &str) -> Result<(), ApiError> {
     )))
 }
 
-impl Source {
-    fn read(&self, role: String) -> Result<Input, ApiError> {
-        match (&self.url, &self.file_id) {
-            (Some(url), None) => Input::from_url(role, url, "image/").map_err(ApiError::invalid),
-            // The simulator has no files to refer to.
-            (None, Some(id)) => Err(ApiError::invalid(format!("{role}: there is no file {id}"))),
-            _ => Err(ApiError::invalid(format!("{role}: exactly one of url and file_id is required"))),
-        }
-    }
-}
-
 impl Audio {
     fn read(&self, role: String) -> Result<Input, ApiError> {
         match (&self.url, &self.voice_id) {
@@ -254,7 +199,7 @@ mod tests {
         let object = fields.as_object_mut().expect("an object");
         object.entry("model").or_insert(json!("grok-imagine-video"));
         object.entry("prompt").or_insert(json!("a fox"));
-        Order::from_json(fields.to_string().as_bytes())
+        order(fields.to_string().as_bytes())
     }
 
     #[track_caller]
@@ -350,8 +295,8 @@ mod tests {
 
     #[test]
     fn no_json_is_told_apart_from_wrong_json() {
-        assert_eq!(Order::from_json(b"{").expect_err("refused").status.as_u16(), 400);
-        assert_eq!(Order::from_json(br#"{"model": "a"} {}"#).expect_err("refused").status.as_u16(), 400);
-        assert_eq!(Order::from_json(b"[]").expect_err("refused").status.as_u16(), 422);
+        assert_eq!(order(b"{").expect_err("refused").status.as_u16(), 400);
+        assert_eq!(order(br#"{"model": "a"} {}"#).expect_err("refused").status.as_u16(), 400);
+        assert_eq!(order(b"[]").expect_err("refused").status.as_u16(), 422);
     }
 }

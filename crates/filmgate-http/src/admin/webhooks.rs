@@ -1,0 +1,201 @@
+//! `/admin/v1/webhooks`: where callers are told that their videos ended, and what was told. A secret is shown
+//! once, when it is made.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use filmgate_domain::{JobId, Secret};
+use filmgate_store::{Caller, Delivery, DeliveryFilter, DeliveryState, EventId, Webhook};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminError;
+use crate::App;
+use crate::auth::Operator;
+use crate::dialect::{openai, spelling};
+use crate::extract::{Body, Name, Params};
+use crate::fields::Fields;
+use crate::refusal::Refusal;
+use crate::webhooks::{Event, complaint, new_secret};
+
+type Answer = Result<Json<Value>, AdminError>;
+
+/// How long the secret before signs as well after a rotation.
+const KEEP_PREVIOUS: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) async fn list(State(app): State<App>, _: Operator) -> Answer {
+    let webhooks = app.engine.store().webhooks().await?;
+    let now = app.engine.now();
+    let webhooks: Vec<Value> = webhooks
+        .iter()
+        .map(|webhook| {
+            let Webhook { caller, caller_name, url, created_at, rotated_at, previous_until } = webhook;
+            json!({
+                "caller": caller, "caller_name": caller_name, "url": url, "created_at": created_at,
+                "rotated_at": rotated_at, "previous_until": previous_until.filter(|until| *until > now),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "webhooks": webhooks })))
+}
+
+/// Sets a caller's standing address: `{"url": …}`, or null for none. The first time it makes a secret too.
+pub(crate) async fn set(State(app): State<App>, _: Operator, Name(text): Name, Body(body): Body) -> Answer {
+    let mut fields = Fields::from_json(&body)?;
+    let url = fields.text("url")?;
+    fields.finish(&[])?;
+    let settings = app.engine.settings();
+    let checked = url.map(|url| settings.outside.check(&url)).transpose();
+    let url = checked.map_err(|error| Refusal::invalid("url", format!("`url`: {error}")))?;
+    let url = url.as_ref().map(|url| url.as_str());
+    let caller = find(&app, &text).await?;
+    let secret = secret()?;
+    let is_new = app.engine.store().set_webhook(caller.id, url, secret.clone(), app.engine.now()).await?;
+    let mut answer = json!({ "caller": caller.id, "caller_name": caller.name, "url": url });
+    if is_new {
+        answer["secret"] = json!(secret.expose());
+    }
+    Ok(Json(answer))
+}
+
+/// Replaces a caller's secret, or makes its first; the one before signs as well for a day.
+pub(crate) async fn rotate(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let caller = find(&app, &text).await?;
+    let (secret, now) = (secret()?, app.engine.now());
+    let store = app.engine.store();
+    store.rotate_webhook(caller.id, secret.clone(), KEEP_PREVIOUS, now).await?;
+    let both = store.webhook_secrets(caller.id, now).await?.len() > 1;
+    Ok(Json(json!({
+        "caller": caller.id, "caller_name": caller.name, "secret": secret.expose(),
+        "previous_until": both.then(|| now + KEEP_PREVIOUS),
+    })))
+}
+
+pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let caller = find(&app, &text).await?;
+    if !app.engine.store().remove_webhook(caller.id, app.engine.now()).await? {
+        return Err(no_webhook(&caller).into());
+    }
+    Ok(Json(json!({ "caller": caller.id, "caller_name": caller.name, "removed": true })))
+}
+
+/// Sends a caller's standing address an event of type `webhook.test`, once, and tells what came back.
+pub(crate) async fn test(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let caller = find(&app, &text).await?;
+    let (store, now) = (app.engine.store(), app.engine.now());
+    let webhooks = store.webhooks().await?;
+    let webhook = webhooks.into_iter().find(|webhook| webhook.caller == caller.id);
+    let webhook = webhook.ok_or_else(|| no_webhook(&caller))?;
+    let Some(url) = webhook.url else {
+        let message = format!("{:?} has no standing address; set one first", caller.name);
+        return Err(Refusal::new(StatusCode::CONFLICT, "no_url", message).into());
+    };
+    let secrets = store.webhook_secrets(caller.id, now).await?;
+    let event = Event::test(caller.id, now)?;
+    let answered = event.send(&app, &url, &secrets).await;
+    let (status, error) = match &answered {
+        Ok(answered) => (Some(answered.status.as_u16()), complaint(answered)),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Ok(Json(json!({
+        "id": event.id.to_string(), "caller": caller.id, "caller_name": caller.name, "url": url,
+        "delivered": error.is_none(), "status": status, "error": error,
+    })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ListQuery {
+    caller: Option<String>,
+    job: Option<String>,
+    state: Option<String>,
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Deliveries, newest first, in pages.
+pub(crate) async fn deliveries(
+    State(app): State<App>,
+    _: Operator,
+    Params(query): Params<ListQuery>,
+) -> Answer {
+    let caller = match &query.caller {
+        Some(text) => Some(find(&app, text).await?.id),
+        None => None,
+    };
+    let state = query.state.map(|text| text.parse::<DeliveryState>()).transpose();
+    let state = state.map_err(|error| Refusal::invalid("state", error))?;
+    let job = query.job.as_deref().map(job_id).transpose()?;
+    let after = query.after.as_deref().map(event_id).transpose()?;
+    let limit = query.limit.unwrap_or(50).clamp(1, 1000);
+    let filter = DeliveryFilter { caller, job, state, after, limit: limit + 1 };
+    let mut deliveries = app.engine.store().deliveries(&filter).await?;
+    let has_more = deliveries.len() > limit as usize;
+    deliveries.truncate(limit as usize);
+    let deliveries: Vec<Value> = deliveries.iter().map(render).collect();
+    Ok(Json(json!({ "deliveries": deliveries, "has_more": has_more })))
+}
+
+/// Sends a delivery again as soon as there is room, whatever became of it before.
+pub(crate) async fn retry(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let id = event_id(&text)?;
+    let store = app.engine.store();
+    store.retry_delivery(id, app.engine.now()).await?;
+    let delivery = store.delivery(id).await?.ok_or_else(|| {
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no delivery {id}"))
+    })?;
+    Ok(Json(render(&delivery)))
+}
+
+fn render(delivery: &Delivery) -> Value {
+    json!({
+        "id": delivery.id.to_string(),
+        "type": format!("video.{}", delivery.event),
+        "caller": delivery.caller,
+        "job": openai::spell(delivery.job),
+        "url": delivery.url,
+        "state": delivery.state().as_str(),
+        "created_at": delivery.created_at,
+        "tries": delivery.tries,
+        "last_try_at": delivery.last_try_at,
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+        "next_at": delivery.next_at,
+        "delivered_at": delivery.delivered_at,
+        "given_up_at": delivery.given_up_at,
+    })
+}
+
+/// A caller by its name, or else by its id.
+async fn find(app: &App, text: &str) -> Result<Caller, Refusal> {
+    let mut callers = app.engine.store().callers().await?;
+    let named = callers.iter().position(|caller| caller.name == text);
+    let found = named.or_else(|| callers.iter().position(|caller| caller.id.to_string() == text));
+    let nobody = || {
+        let text: String = text.chars().take(100).collect();
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no caller {text:?}"))
+    };
+    Ok(callers.swap_remove(found.ok_or_else(nobody)?))
+}
+
+fn no_webhook(caller: &Caller) -> Refusal {
+    let message = format!("{:?} has no webhook", caller.name);
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
+}
+
+fn job_id(text: &str) -> Result<JobId, Refusal> {
+    let found = spelling(text).map(|(_, id)| id);
+    found.ok_or_else(|| Refusal::invalid("job", "that is not a job's id, such as video_ and 32 hex digits"))
+}
+
+fn event_id(text: &str) -> Result<EventId, Refusal> {
+    super::id(text, "evt_ and 32 hex digits")
+}
+
+fn secret() -> Result<Secret, Refusal> {
+    new_secret().map_err(|error| {
+        tracing::error!(%error, "no randomness for a secret");
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no_randomness", "no secret could be made; try again")
+    })
+}

@@ -1,0 +1,135 @@
+//! Waiting for a video: long polls, streams of events, and chat clients. One question to the upstream serves
+//! them all, for they follow the job, not the upstream.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use filmgate_domain::{Job, JobState};
+use futures_util::Stream;
+use http::Uri;
+use tokio::sync::watch;
+
+use crate::App;
+use crate::auth::Caller;
+use crate::dialect::{Dialect, report};
+use crate::extract::Name;
+use crate::refusal::Refusal;
+use crate::serve::Closing;
+
+/// The longest that one request may wait, in seconds: less than proxies allow a silent request.
+pub(crate) const LONGEST_WAIT: u64 = 50;
+
+/// Waits until the job ends, or filmgate does, or the time is up. The job goes on, whoever waits.
+pub(crate) async fn wait(
+    app: &App,
+    job: Arc<Job>,
+    closing: &Closing,
+    longest: Option<Duration>,
+) -> Result<Arc<Job>, Refusal> {
+    let ended = until_end(app, job.id, closing);
+    match longest {
+        None => ended.await,
+        // What it is by then is read below.
+        Some(longest) => drop(tokio::time::timeout(longest, ended).await),
+    }
+    let latest = app.engine.job(job.id).await?;
+    Ok(latest.unwrap_or(job))
+}
+
+async fn until_end(app: &App, job: filmgate_domain::JobId, closing: &Closing) {
+    let Some(mut changes) = app.engine.follow(job) else { return };
+    loop {
+        let is_final = changes.borrow_and_update().state.is_final();
+        if is_final || !changed(&mut changes, closing).await {
+            return;
+        }
+    }
+}
+
+/// False when there will be no more changes while this process lives.
+pub(crate) async fn changed(changes: &mut watch::Receiver<Arc<Job>>, closing: &Closing) -> bool {
+    tokio::select! {
+        changed = changes.changed() => changed.is_ok(),
+        () = closing.0.cancelled() => false,
+    }
+}
+
+/// `GET /v1/videos/{id}/events`: what a status request would say, at once and whenever that changes, until
+/// the video is at its end.
+pub(crate) async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    closing: Closing,
+    uri: Uri,
+    Name(id): Name,
+) -> Response {
+    let dialect = Dialect::of_path(uri.path());
+    match app.find(caller, &id).await {
+        Ok(job) => {
+            let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
+            let headers = report::headers(&job);
+            (headers, Sse::new(stream(app, job, dialect, closing)).keep_alive(ping)).into_response()
+        }
+        Err(refusal) => refusal.into_response(dialect),
+    }
+}
+
+/// A stream of events, and what it has told so far.
+struct Following {
+    app: App,
+    dialect: Dialect,
+    closing: Closing,
+    changes: Option<watch::Receiver<Arc<Job>>>,
+    job: Arc<Job>,
+    told: Option<(JobState, u8)>,
+}
+
+fn stream(
+    app: App,
+    job: Arc<Job>,
+    dialect: Dialect,
+    closing: Closing,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let changes = app.engine.follow(job.id);
+    let start = Following { app, dialect, closing, changes, job, told: None };
+    futures_util::stream::unfold(start, |mut following| async move {
+        let event = following.next().await?;
+        Some((Ok(event), following))
+    })
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Event> {
+        if self.told.is_some_and(|(state, _)| state.is_final()) {
+            return None;
+        }
+        loop {
+            match &mut self.changes {
+                Some(changes) => self.job = Arc::clone(&changes.borrow_and_update()),
+                // It ended before it could be followed.
+                None => self.job = self.app.engine.job(self.job.id).await.ok()??,
+            }
+            let now = (self.job.state, self.job.progress);
+            if self.told != Some(now) {
+                self.told = Some(now);
+                return Some(self.event());
+            }
+            if !changed(self.changes.as_mut()?, &self.closing).await {
+                return None;
+            }
+        }
+    }
+
+    fn event(&self) -> Event {
+        let name = match self.job.state {
+            JobState::Completed => "video.completed",
+            JobState::Failed => "video.failed",
+            _ => "video.updated",
+        };
+        Event::default().event(name).data(self.dialect.render(&self.app, &self.job).to_string())
+    }
+}
