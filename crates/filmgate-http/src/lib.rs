@@ -14,6 +14,7 @@ mod inputs;
 mod library;
 mod media;
 mod models;
+mod openapi;
 mod probes;
 mod refusal;
 mod serve;
@@ -205,6 +206,8 @@ pub fn router(app: App) -> Router {
     clients
         // signed links
         .route("/media/{name}", get(media::signed))
+        // Before the layer: a browser's question is an OPTIONS, which no route takes.
+        .method_not_allowed_fallback(wrong_method)
         .layer(cors::layer(&app.settings.load().cors_origins))
         // the operator
         .nest("/admin/v1", admin::router())
@@ -212,6 +215,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
+        // the description of all this
+        .route("/openapi.json", get(openapi::json))
+        .route("/docs", get(openapi::docs))
+        .route("/docs/style.css", get(openapi::style))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), probes::count))

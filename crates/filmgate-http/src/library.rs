@@ -20,7 +20,7 @@ use crate::refusal::{Refusal, SHOULD_RETRY};
 use crate::serve::Closing;
 
 /// The most videos on a page.
-const LONGEST_PAGE: u32 = 100;
+pub(crate) const LONGEST_PAGE: u32 = 100;
 
 /// How long to wait for the end.
 #[derive(Deserialize)]

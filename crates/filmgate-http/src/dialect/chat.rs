@@ -34,7 +34,7 @@ pub(crate) const NAMES: Names = Names {
 };
 
 /// The styles that the original knew. The official API has none, so they change nothing.
-const PRESETS: [&str; 4] = ["fun", "normal", "spicy", "custom"];
+pub(crate) const PRESETS: [&str; 4] = ["fun", "normal", "spicy", "custom"];
 
 /// A parsed request.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::fields::Fields;
 use crate::refusal::Refusal;
 
 /// The longest wait for a token, in seconds: a day.
-const LONGEST_WAIT: u64 = 24 * 3600;
+pub(crate) const LONGEST_WAIT: u64 = 24 * 3600;
 
 /// How long a request that is to wait does, when it does not say.
 const USUAL_WAIT: Duration = Duration::from_secs(600);

@@ -29,7 +29,7 @@ pub(crate) const NAMES: Names = Names { prompt: "prompt", resolution: "resolutio
 const IMAGE: [&str; 3] = ["image", "input_reference", "image_url"];
 
 /// The most reference images that any model takes.
-const MOST_REFERENCES: usize = 14;
+pub(crate) const MOST_REFERENCES: usize = 14;
 
 /// Reads a generation request.
 pub(crate) fn parse(mut fields: Fields, headers: &HeaderMap) -> Result<Draft, Refusal> {

@@ -4,6 +4,7 @@ use filmgate_domain::OnShortage;
 use serde_json::{Value, json};
 
 use super::operation::{Errors, Operation, Tag, schema, text, word};
+use crate::dialect::choice;
 use crate::follow::LONGEST_WAIT;
 use crate::library::LONGEST_PAGE;
 
@@ -33,17 +34,18 @@ fn makes_a_video(operation: Operation) -> Operation {
         )
         .header(
             "X-Filmgate-Max-Wait",
-            json!({ "type": "integer", "minimum": 1, "maximum": 86400 }),
+            json!({ "type": "integer", "minimum": 1, "maximum": choice::LONGEST_WAIT }),
             "As `max_wait` in the body, in seconds.",
         )
 }
 
 fn making() -> Vec<Operation> {
-    let openai = Operation::new(Tag::Videos, ("post", "/v1/videos"), "createVideo", "Make a video (OpenAI dialect)")
-        .body(JSON, schema("VideoRequest"))
-        .body(FORM, schema("VideoForm"))
-        .json(200, "Video", "The video is accepted.")
-        .errors(Errors::OfDialect, REFUSALS);
+    let openai =
+        Operation::new(Tag::Videos, ("post", "/v1/videos"), "createVideo", "Make a video (OpenAI dialect)")
+            .body(JSON, schema("VideoRequest"))
+            .body(FORM, schema("VideoForm"))
+            .json(200, "Video", "The video is accepted.")
+            .errors(Errors::OfDialect, REFUSALS);
     let path = ("post", "/v1/videos/generations");
     let xai = Operation::new(Tag::Videos, path, "generateVideo", "Make a video (xAI dialect)")
         .body(JSON, schema("XaiVideoRequest"))
@@ -74,18 +76,26 @@ fn deriving() -> Vec<Operation> {
             .errors(Errors::OfDialect, REFUSALS);
         makes_a_video(operation)
     };
-    let remix = Operation::new(Tag::Videos, ("post", "/v1/videos/{id}/remix"), "remixVideo", "Edit an earlier video")
-        .body(JSON, schema("RemixRequest"))
-        .body(FORM, schema("RemixRequest"))
-        .json(200, "Video", "The video is accepted.")
-        .errors(Errors::OfDialect, REFUSALS);
+    let remix =
+        Operation::new(Tag::Videos, ("post", "/v1/videos/{id}/remix"), "remixVideo", "Edit an earlier video")
+            .body(JSON, schema("RemixRequest"))
+            .body(FORM, schema("RemixRequest"))
+            .json(200, "Video", "The video is accepted.")
+            .errors(Errors::OfDialect, REFUSALS);
     let characters = |method, path, id| {
         Operation::new(Tag::Videos, (method, path), id, "Not on offer")
             .about("No upstream has characters: this always answers 400, so that clients know at once.")
             .errors(Errors::OfDialect, [400, 401])
     };
     vec![
-        derived("/v1/videos/edits", "editVideo", "Change a video", "EditRequest", "EditForm", "XaiEditRequest"),
+        derived(
+            "/v1/videos/edits",
+            "editVideo",
+            "Change a video",
+            "EditRequest",
+            "EditForm",
+            "XaiEditRequest",
+        ),
         derived(
             "/v1/videos/extensions",
             "extendVideo",
@@ -102,17 +112,19 @@ fn deriving() -> Vec<Operation> {
 
 fn looking() -> Vec<Operation> {
     let any = json!({ "anyOf": [schema("Video"), schema("XaiVideo")] });
-    let spelling = "`video_` and 32 hex digits is the OpenAI dialect, a UUID the xAI dialect; each video has both.";
-    let retrieve = Operation::new(Tag::Videos, ("get", "/v1/videos/{id}"), "getVideo", "How a video is doing")
-        .about(spelling)
-        .query(
-            "wait",
-            json!({ "type": "integer", "minimum": 0, "maximum": LONGEST_WAIT }),
-            "Seconds to wait for its end before answering.",
-        )
-        .answer(200, "The video; in the xAI dialect one at its end.", vec![(JSON, any)])
-        .json(202, "XaiVideo", "In the xAI dialect: it is still being made.")
-        .errors(Errors::OfDialect, [400, 401, 404, 503]);
+    let spelling =
+        "`video_` and 32 hex digits is the OpenAI dialect, a UUID the xAI dialect; each video has both.";
+    let retrieve =
+        Operation::new(Tag::Videos, ("get", "/v1/videos/{id}"), "getVideo", "How a video is doing")
+            .about(spelling)
+            .query(
+                "wait",
+                json!({ "type": "integer", "minimum": 0, "maximum": LONGEST_WAIT }),
+                "Seconds to wait for its end before answering.",
+            )
+            .answer(200, "The video; in the xAI dialect one at its end.", vec![(JSON, any)])
+            .json(202, "XaiVideo", "In the xAI dialect: it is still being made.")
+            .errors(Errors::OfDialect, [400, 401, 404, 503]);
     let delete = Operation::new(Tag::Videos, ("delete", "/v1/videos/{id}"), "deleteVideo", "Delete a video")
         .about("Only a video at its end: 409 before.")
         .json(200, "VideoDeleted", "It is gone, and its file with it.")
@@ -121,9 +133,13 @@ fn looking() -> Vec<Operation> {
         .about("Server-sent events: `video.updated` at once and at each change, at last `video.completed` or `video.failed`. The data is what a status request would say.")
         .answer(200, "The events.", vec![(EVENTS, text())])
         .errors(Errors::OfDialect, [401, 404, 503]);
-    let content = Operation::new(Tag::Files, ("get", "/v1/videos/{id}/content"), "getVideoContent", "A video's file");
-    let content = Operation { tag: Tag::Videos, ..content }
-        .query("variant", word(["video", "thumbnail"]), "The video, or its first frame as WebP.");
+    let content =
+        Operation::new(Tag::Files, ("get", "/v1/videos/{id}/content"), "getVideoContent", "A video's file");
+    let content = Operation { tag: Tag::Videos, ..content }.query(
+        "variant",
+        word(["video", "thumbnail"]),
+        "The video, or its first frame as WebP.",
+    );
     vec![retrieve, events, file(content).errors(Errors::OfDialect, [401]), delete]
 }
 
@@ -143,23 +159,34 @@ fn file(operation: Operation) -> Operation {
 
 fn files() -> Vec<Operation> {
     let about = "The links in other answers lead here; they need no key.";
-    let signed = Operation::new(Tag::Files, ("get", "/media/{name}"), "getFile", "A video's file, by a signed link")
-        .about(about)
-        .query("expires", json!({ "type": "integer" }), "When the link ends, in seconds since 1970.")
-        .query("signature", text(), "What proves that filmgate made the link.");
+    let signed =
+        Operation::new(Tag::Files, ("get", "/media/{name}"), "getFile", "A video's file, by a signed link")
+            .about(about)
+            .query("expires", json!({ "type": "integer" }), "When the link ends, in seconds since 1970.")
+            .query("signature", text(), "What proves that filmgate made the link.");
     vec![file(signed).errors(Errors::OpenAi, [403])]
 }
 
 fn conversing() -> Vec<Operation> {
     let about = "The prompt is the conversation, the answer a link. With `stream` there are chunks with the progress meanwhile. An answer of 422 with a `video_id` is a video that failed.";
-    let chat = Operation::new(Tag::Chat, ("post", "/v1/chat/completions"), "createChatCompletion", "Make a video by chatting")
-        .about(about)
-        .body(JSON, schema("ChatRequest"))
-        .answer(200, "The link to the video.", vec![(JSON, schema("ChatCompletion")), (EVENTS, text())])
-        .errors(Errors::OfDialect, REFUSALS);
-    let list = Operation::new(Tag::Models, ("get", "/v1/models"), "listModels", "Models, and what can be had of them")
-        .json(200, "ModelList", "All models.")
-        .errors(Errors::OfDialect, [401]);
+    let chat = Operation::new(
+        Tag::Chat,
+        ("post", "/v1/chat/completions"),
+        "createChatCompletion",
+        "Make a video by chatting",
+    )
+    .about(about)
+    .body(JSON, schema("ChatRequest"))
+    .answer(200, "The link to the video.", vec![(JSON, schema("ChatCompletion")), (EVENTS, text())])
+    .errors(Errors::OfDialect, REFUSALS);
+    let list = Operation::new(
+        Tag::Models,
+        ("get", "/v1/models"),
+        "listModels",
+        "Models, and what can be had of them",
+    )
+    .json(200, "ModelList", "All models.")
+    .errors(Errors::OfDialect, [401]);
     let model = Operation::new(Tag::Models, ("get", "/v1/models/{model}"), "getModel", "A model")
         .json(200, "Model", "The model.")
         .errors(Errors::OfDialect, [401, 404]);

@@ -13,6 +13,7 @@ pub(super) enum Tag {
     Routing,
     Jobs,
     Keys,
+    Webhooks,
     Configuration,
     Probes,
     Description,
@@ -20,7 +21,7 @@ pub(super) enum Tag {
 
 impl Tag {
     /// In the order in which they are read.
-    pub(super) const ALL: [Tag; 11] = [
+    pub(super) const ALL: [Tag; 12] = [
         Tag::Videos,
         Tag::Chat,
         Tag::Models,
@@ -29,6 +30,7 @@ impl Tag {
         Tag::Routing,
         Tag::Jobs,
         Tag::Keys,
+        Tag::Webhooks,
         Tag::Configuration,
         Tag::Probes,
         Tag::Description,
@@ -44,6 +46,7 @@ impl Tag {
             Tag::Routing => "Admin: pools and routing",
             Tag::Jobs => "Admin: jobs",
             Tag::Keys => "Admin: client keys",
+            Tag::Webhooks => "Admin: webhooks",
             Tag::Configuration => "Admin: configuration",
             Tag::Probes => "Probes",
             Tag::Description => "Description",
@@ -54,7 +57,9 @@ impl Tag {
     pub(super) const fn key(self) -> Option<&'static str> {
         match self {
             Tag::Videos | Tag::Chat | Tag::Models => Some("client_key"),
-            Tag::Tokens | Tag::Routing | Tag::Jobs | Tag::Keys | Tag::Configuration => Some("admin_key"),
+            Tag::Tokens | Tag::Routing | Tag::Jobs | Tag::Keys | Tag::Webhooks | Tag::Configuration => {
+                Some("admin_key")
+            }
             Tag::Files | Tag::Probes | Tag::Description => None,
         }
     }
@@ -213,7 +218,10 @@ impl Parameter {
 }
 
 fn content(content: &[Content]) -> Value {
-    content.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema }))).collect()
+    content
+        .iter()
+        .map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema })))
+        .collect()
 }
 
 /// What stands in braces in a path. Names that look odd name nothing: 404, not 400, unless it says otherwise.
@@ -221,6 +229,7 @@ fn path_parameter(segment: &'static str) -> Option<Parameter> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let about = match name {
         "model" => "A model's name or alias.",
+        "caller" => "A caller, by its name or its id.",
         "name" => "A name.",
         _ => "An id, as other answers spell it.",
     };

@@ -23,6 +23,7 @@ mod time;
 mod token;
 mod upstream;
 mod web;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -86,6 +87,9 @@ enum Command {
     /// The keys that clients use with this gateway
     #[command(subcommand)]
     Key(key::Command),
+    /// Where callers are told that their videos ended
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// The settings
     #[command(subcommand)]
     Config(config::Command),
@@ -116,6 +120,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pool(command) => pool::run(&command, globals).await,
         Command::Job(command) => job::run(command, globals).await,
         Command::Key(command) => key::run(command, globals).await,
+        Command::Webhook(command) => webhook::run(command, globals).await,
         Command::Config(command) => config::run(command, globals).await,
         Command::Upstream(command) => upstream::run(command, globals).await,
         Command::Completions(args) => completions::run(&args),

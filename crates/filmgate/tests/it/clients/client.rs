@@ -101,7 +101,29 @@ impl Client {
         (output.status.success(), format!("{said}{errors}"))
     }
 
+    /// Runs lines of somebody else's in `folder`, where their files go. Returns whether they ended well, and
+    /// what they said.
+    pub(crate) fn run_lines(&self, lines: &str, folder: &Path) -> (bool, String) {
+        let script = match self.runtime {
+            // Node looks for packages from where the script lies.
+            Runtime::Node => {
+                let environment = made().join(self.environment.unwrap_or_default());
+                environment.join(format!("readme-{}.mjs", std::process::id()))
+            }
+            Runtime::Python | Runtime::Bash => folder.join("script"),
+        };
+        fs::write(&script, lines).unwrap();
+        let output = self.starting(&script).current_dir(folder).stdin(Stdio::null()).output().unwrap();
+        fs::remove_file(&script).unwrap();
+        let (said, errors) = texts(&output);
+        (output.status.success(), format!("{said}{errors}"))
+    }
+
     fn command(&self) -> Command {
+        self.starting(&pinned().join(self.script))
+    }
+
+    fn starting(&self, script: &Path) -> Command {
         let environment = made().join(self.environment.unwrap_or_default());
         let mut command = match self.runtime {
             Runtime::Python => Command::new(environment.join("bin/python")),
@@ -113,7 +135,7 @@ impl Client {
             }
             Runtime::Bash => Command::new("bash"),
         };
-        command.arg(pinned().join(self.script));
+        command.arg(script);
         command.env("FILMGATE_CLIENT_ENV", &environment).env("PYTHONPATH", pinned());
         // The folder of the scripts stays as it is.
         command.env("PYTHONDONTWRITEBYTECODE", "1");

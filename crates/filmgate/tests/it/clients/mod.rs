@@ -6,7 +6,8 @@
 mod client;
 mod features;
 mod lossy;
-mod webhooks;
+mod readme;
+pub(crate) mod webhooks;
 
 use client::{curl, node, python};
 
