@@ -11,7 +11,8 @@ use crate::needs;
 use crate::workspace::{self, Workspace};
 
 /// Made with `python3 -m venv` and pip.
-const PYTHON: [&str; 4] = ["litellm", "openai-python/2", "openai-python/3", "standardwebhooks"];
+const PYTHON: [&str; 5] =
+    ["litellm", "openai-python/2", "openai-python/3", "schemathesis", "standardwebhooks"];
 /// The Node that runs the scripts: what a machine has may be too old for the packages.
 const NODE: &str = "node";
 /// Made with npm.

@@ -1,6 +1,6 @@
 //! The handlers that make videos: parse, admit, render. Nothing else.
 
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use filmgate_domain::{Job, Mode};
@@ -18,17 +18,38 @@ use crate::refusal::Refusal;
 use crate::serve::Closing;
 
 /// What every handler here is given.
-struct Incoming<'a> {
-    app: &'a App,
+pub(crate) struct Incoming {
+    app: App,
     caller: Caller,
-    uri: &'a Uri,
-    headers: &'a HeaderMap,
-    body: &'a Bytes,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
-impl Incoming<'_> {
+impl FromRequest<App> for Incoming {
+    type Rejection = Response;
+
+    /// Who asks is looked at before anything is read.
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
+        let Body(body) = Body::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Self { app: app.clone(), caller, uri, headers, body })
+    }
+}
+
+impl Incoming {
     fn call(&self) -> Call<'_> {
-        Call { caller: self.caller, path: self.uri.path(), headers: self.headers, body: self.body }
+        Call { caller: self.caller, path: self.uri.path(), headers: &self.headers, body: &self.body }
+    }
+
+    async fn fields(&self) -> Result<Fields, Refusal> {
+        Fields::from_body(&self.headers, &self.body).await
+    }
+
+    fn json_fields(&self) -> Result<Fields, Refusal> {
+        Fields::from_json_body(&self.headers, &self.body)
     }
 
     /// Answers a request that makes a video: as before, if it repeats an earlier one.
@@ -43,12 +64,12 @@ impl Incoming<'_> {
                 status: 200,
                 body: dialect.created(&app, job).to_string().into_bytes(),
             };
-            let (job, memo) = match arrive(self.app, &self.call(), Meanwhile::ComeBack).await? {
+            let (job, memo) = match arrive(&self.app, &self.call(), Meanwhile::ComeBack).await? {
                 Arrival::Repeat(job, memo) => (job, memo),
                 Arrival::New(ticket) => {
                     let remembered = render.clone();
                     let remembered = move |job: &Job| Some(remembered(job));
-                    admit(self.app, self.caller, draft.await?, ticket, remembered).await?
+                    admit(&self.app, self.caller, draft.await?, ticket, remembered).await?
                 }
             };
             let mut headers = dialect.headers(&job);
@@ -60,84 +81,45 @@ impl Incoming<'_> {
 }
 
 /// `POST /v1/videos`
-pub(crate) async fn create_openai(
-    State(app): State<App>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
-    let draft = async {
-        let fields = Fields::from_body(&headers, &body).await?;
-        Ok((openai::parse(fields, &headers)?, openai::NAMES))
-    };
+pub(crate) async fn create_openai(incoming: Incoming) -> Response {
+    let draft = async { Ok((openai::parse(incoming.fields().await?, &incoming.headers)?, openai::NAMES)) };
     incoming.create(Dialect::OpenAi, draft).await
 }
 
 /// `POST /v1/videos/{id}/remix`: an edit of an earlier video.
-pub(crate) async fn remix(
-    State(app): State<App>,
-    caller: Caller,
-    Name(id): Name,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
+pub(crate) async fn remix(Name(id): Name, incoming: Incoming) -> Response {
     let draft = async {
-        let fields = Fields::from_body(&headers, &body).await?;
-        Ok((openai::parse_derived(fields, &headers, Mode::Edit, Some(&id))?, openai::NAMES))
+        let fields = incoming.fields().await?;
+        Ok((openai::parse_derived(fields, &incoming.headers, Mode::Edit, Some(&id))?, openai::NAMES))
     };
     incoming.create(Dialect::OpenAi, draft).await
 }
 
 /// `POST /v1/videos/generations`
-pub(crate) async fn create_xai(
-    State(app): State<App>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
-    let draft = async { Ok((xai::parse(Fields::from_json_body(&headers, &body)?, &headers)?, xai::NAMES)) };
+pub(crate) async fn create_xai(incoming: Incoming) -> Response {
+    let draft = async { Ok((xai::parse(incoming.json_fields()?, &incoming.headers)?, xai::NAMES)) };
     incoming.create(Dialect::Xai, draft).await
 }
 
 /// `POST /v1/videos/edits`
-pub(crate) async fn edit(
-    State(app): State<App>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
+pub(crate) async fn edit(incoming: Incoming) -> Response {
     derive(incoming, Mode::Edit).await
 }
 
 /// `POST /v1/videos/extensions`
-pub(crate) async fn extend(
-    State(app): State<App>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
+pub(crate) async fn extend(incoming: Incoming) -> Response {
     derive(incoming, Mode::Extend).await
 }
 
 /// Both dialects have these two paths; the body tells which one is meant.
-async fn derive(incoming: Incoming<'_>, mode: Mode) -> Response {
-    let Incoming { uri, headers, body, .. } = incoming;
-    let mount = Dialect::of_mount(uri.path());
-    let fields = match Fields::from_body(headers, body).await {
+async fn derive(incoming: Incoming, mode: Mode) -> Response {
+    let mount = Dialect::of_mount(incoming.uri.path());
+    let fields = match incoming.fields().await {
         Ok(fields) => fields,
         Err(refusal) => return refusal.into_response(mount.unwrap_or(Dialect::OpenAi)),
     };
     let dialect = mount.unwrap_or_else(|| Dialect::of_derivation(&fields));
+    let headers = &incoming.headers;
     let draft = async {
         Ok(match dialect {
             Dialect::OpenAi => (openai::parse_derived(fields, headers, mode, None)?, openai::NAMES),
@@ -155,26 +137,19 @@ pub(crate) async fn characters(_: Caller) -> Response {
 }
 
 /// `POST /v1/chat/completions`
-pub(crate) async fn chat(
-    State(app): State<App>,
-    caller: Caller,
-    closing: Closing,
-    uri: Uri,
-    headers: HeaderMap,
-    Body(body): Body,
-) -> Response {
-    let incoming = Incoming { app: &app, caller, uri: &uri, headers: &headers, body: &body };
+pub(crate) async fn chat(closing: Closing, incoming: Incoming) -> Response {
+    let Incoming { app, caller, headers, .. } = &incoming;
     let created = async {
-        let ChatRequest { draft, stream } = chat::parse(Fields::from_json_body(&headers, &body)?, &headers)?;
-        let (job, memo) = match arrive(&app, &incoming.call(), Meanwhile::Wait).await? {
+        let ChatRequest { draft, stream } = chat::parse(incoming.json_fields()?, headers)?;
+        let (job, memo) = match arrive(app, &incoming.call(), Meanwhile::Wait).await? {
             Arrival::Repeat(job, memo) => (job, memo),
-            Arrival::New(ticket) => admit(&app, caller, (draft, chat::NAMES), ticket, |_| None).await?,
+            Arrival::New(ticket) => admit(app, *caller, (draft, chat::NAMES), ticket, |_| None).await?,
         };
         Ok((job, memo, stream))
     };
     match created.await {
-        Ok((job, memo, true)) => chat::stream(&app, job, memo, closing),
-        Ok((job, memo, false)) => chat::respond(&app, job, &memo, &closing).await,
+        Ok((job, memo, true)) => chat::stream(app, job, memo, closing),
+        Ok((job, memo, false)) => chat::respond(app, job, &memo, &closing).await,
         Err(refusal) => Refusal::into_response(refusal, Dialect::OpenAi),
     }
 }

@@ -9,7 +9,7 @@ use super::schemas::TOKEN_STATUSES;
 const JSON: &str = "application/json";
 
 pub(super) fn operations() -> Vec<Operation> {
-    [tokens(), routing(), jobs(), keys(), configuration(), probes(), description()]
+    [tokens(), token(), routing(), jobs(), keys(), configuration(), probes(), description()]
         .into_iter()
         .flatten()
         .collect()
@@ -28,14 +28,18 @@ fn tokens() -> Vec<Operation> {
             )
             .json(200, "TokenList", "A page.")
             .errors(Errors::OpenAi, [400, 401]);
-    let import = Operation::new(Tag::Tokens, ("post", "/admin/v1/tokens/import"), "importTokens", "Add tokens")
-        .about("JSON: `{pool: [token, …]}` or, with `pool` in the query, a list. Or plain text with a token a line. What is no token is reported; the others are added all the same.")
-        .query("pool", text(), "The pool of tokens that name none themselves.")
-        .query("dry_run", json!({ "type": "boolean" }), "Only look, add nothing.")
-        .body(JSON, schema("TokenImport"))
-        .body("text/plain", text())
-        .json(200, "TokenImported", "What became of each.")
-        .errors(Errors::OpenAi, [400, 401, 413, 503]);
+    let import =
+        Operation::new(Tag::Tokens, ("post", "/admin/v1/tokens/import"), "importTokens", "Add tokens")
+            .about(
+                "JSON: `{pool: [token, …]}` or, with `pool` in the query, a list. Or plain text with a \
+             token a line. What is no token is reported; the others are added all the same.",
+            )
+            .query("pool", text(), "The pool of tokens that name none themselves.")
+            .query("dry_run", json!({ "type": "boolean" }), "Only look, add nothing.")
+            .body(JSON, schema("TokenImport"))
+            .body("text/plain", text())
+            .json(200, "TokenImported", "What became of each.")
+            .errors(Errors::OpenAi, [400, 401, 413, 503]);
     let export =
         Operation::new(Tag::Tokens, ("get", "/admin/v1/tokens/export"), "exportTokens", "All tokens")
             .query(
@@ -45,6 +49,10 @@ fn tokens() -> Vec<Operation> {
             )
             .json(200, "TokenExport", "Tokens by pool.")
             .errors(Errors::OpenAi, [400, 401]);
+    vec![list, import, export]
+}
+
+fn token() -> Vec<Operation> {
     let switch = |path, id, summary, about| {
         Operation::new(Tag::Tokens, ("post", path), id, summary)
             .about(about)
@@ -60,9 +68,6 @@ fn tokens() -> Vec<Operation> {
             .json(200, "TokenRemoved", "It takes no more videos.")
             .errors(Errors::OpenAi, [400, 401, 404, 503]);
     vec![
-        list,
-        import,
-        export,
         show,
         switch("/admin/v1/tokens/{id}/enable", "enableToken", "Switch a token on", ""),
         switch("/admin/v1/tokens/{id}/disable", "disableToken", "Switch a token off", ""),

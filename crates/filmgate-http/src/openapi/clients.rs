@@ -39,6 +39,11 @@ fn makes_a_video(operation: Operation) -> Operation {
         )
 }
 
+/// OpenAPI 3.1 cannot say what the events of a stream look like, only words can.
+fn events() -> Value {
+    json!({ "description": "Server-sent events; the data of each is JSON, save a last `[DONE]` of a chat." })
+}
+
 fn making() -> Vec<Operation> {
     let openai =
         Operation::new(Tag::Videos, ("post", "/v1/videos"), "createVideo", "Make a video (OpenAI dialect)")
@@ -69,7 +74,10 @@ fn deriving() -> Vec<Operation> {
     let derived = |path, id, summary, request: &str, form: &str, xai: &str| {
         let bodies = json!({ "anyOf": [schema(request), schema(xai)] });
         let operation = Operation::new(Tag::Videos, ("post", path), id, summary)
-            .about("Both dialects have this path. The mount tells which one is meant, else the body: `video.id` or a form is OpenAI, `video.url` is xAI.")
+            .about(
+                "Both dialects have this path. The mount tells which one is meant, else the body: \
+                 `video.id` or a form is OpenAI, `video.url` is xAI.",
+            )
             .body(JSON, bodies)
             .body(FORM, schema(form))
             .json(200, "Created", "The video is accepted.")
@@ -129,10 +137,14 @@ fn looking() -> Vec<Operation> {
         .about("Only a video at its end: 409 before.")
         .json(200, "VideoDeleted", "It is gone, and its file with it.")
         .errors(Errors::OfDialect, [401, 404, 409, 503]);
-    let events = Operation::new(Tag::Videos, ("get", "/v1/videos/{id}/events"), "followVideo", "Follow a video")
-        .about("Server-sent events: `video.updated` at once and at each change, at last `video.completed` or `video.failed`. The data is what a status request would say.")
-        .answer(200, "The events.", vec![(EVENTS, text())])
-        .errors(Errors::OfDialect, [401, 404, 503]);
+    let events =
+        Operation::new(Tag::Videos, ("get", "/v1/videos/{id}/events"), "followVideo", "Follow a video")
+            .about(
+                "Server-sent events: `video.updated` at once and at each change, at last `video.completed` \
+             or `video.failed`. The data is what a status request would say.",
+            )
+            .answer(200, "The events.", vec![(EVENTS, events())])
+            .errors(Errors::OfDialect, [401, 404, 503]);
     let content =
         Operation::new(Tag::Files, ("get", "/v1/videos/{id}/content"), "getVideoContent", "A video's file");
     let content = Operation { tag: Tag::Videos, ..content }.query(
@@ -168,7 +180,8 @@ fn files() -> Vec<Operation> {
 }
 
 fn conversing() -> Vec<Operation> {
-    let about = "The prompt is the conversation, the answer a link. With `stream` there are chunks with the progress meanwhile. An answer of 422 with a `video_id` is a video that failed.";
+    let about = "The prompt is the conversation, the answer a link. With `stream` there are chunks with \
+         the progress meanwhile. An answer of 422 with a `video_id` is a video that failed.";
     let chat = Operation::new(
         Tag::Chat,
         ("post", "/v1/chat/completions"),
@@ -177,7 +190,7 @@ fn conversing() -> Vec<Operation> {
     )
     .about(about)
     .body(JSON, schema("ChatRequest"))
-    .answer(200, "The link to the video.", vec![(JSON, schema("ChatCompletion")), (EVENTS, text())])
+    .answer(200, "The link to the video.", vec![(JSON, schema("ChatCompletion")), (EVENTS, events())])
     .errors(Errors::OfDialect, REFUSALS);
     let list = Operation::new(
         Tag::Models,

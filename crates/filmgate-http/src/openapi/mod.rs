@@ -1,7 +1,8 @@
 //! The description of the API: an OpenAPI 3.1 document, and a page to read it.
 //!
 //! Both are made from the same tables: `clients.rs`, `admin.rs` and `webhooks.rs` describe the operations,
-//! `schemas.rs`, `answers.rs` and `admin_answers.rs` what goes in and out. The tests compare them with the router and its answers.
+//! `schemas.rs`, `answers.rs` and `admin_answers.rs` what goes in and out. The tests compare them with the router
+//! and its answers.
 
 mod admin;
 mod admin_answers;

@@ -124,6 +124,12 @@ fn closed<const N: usize>(properties: Value, required: [&str; N]) -> Value {
     object
 }
 
+/// A schema with something that has its form.
+fn with_example(mut schema: Value, example: Value) -> Value {
+    schema["examples"] = json!([example]);
+    schema
+}
+
 /// Fields of a request, and those that every request for a video has.
 fn with_choice(own: Value) -> Value {
     let common = json!({
@@ -154,14 +160,17 @@ fn requests() -> Value {
         openai(json!({
             "seconds": schema("Seconds"),
             "duration": { "$ref": "#/components/schemas/Seconds", "description": "As `seconds`; send one of them." },
-            "size": { "type": "string", "pattern": "^[0-9]{3,5}x[0-9]{3,5}$", "examples": ["1280x720"] },
+            "size": { "type": "string", "pattern": "^[0-9]{3,5}x[0-9]{3,5}$", "description": "Such as 1280x720." },
             "resolution": schema("Resolution"),
             "aspect_ratio": schema("AspectRatio"),
             "input_reference": image,
         }))
     };
     json!({
-        "VideoRequest": closed(own(schema("Image")), []),
+        "VideoRequest": with_example(
+            closed(own(schema("Image")), []),
+            json!({ "prompt": "a red fox in the snow", "seconds": "4", "size": "1280x720" }),
+        ),
         "VideoForm": closed(own(json!({ "anyOf": [file(), text()] })), []),
     })
 }
@@ -195,7 +204,10 @@ fn xai_requests() -> Value {
         "reference_images": { "type": "array", "maxItems": crate::dialect::xai::MOST_REFERENCES, "items": schema("Image") },
     });
     json!({
-        "XaiVideoRequest": closed(with_choice(own), []),
+        "XaiVideoRequest": with_example(
+            closed(with_choice(own), []),
+            json!({ "prompt": "a red fox in the snow", "duration": 6, "resolution": "480p" }),
+        ),
         "XaiEditRequest": closed(with_choice(json!({ "video": video() })), ["video"]),
         "XaiExtendRequest": closed(with_choice(lengths()), ["video"]),
     })
@@ -238,6 +250,10 @@ fn chat_request() -> Value {
         "ChatRequest": {
             "type": "object", "required": ["messages"], "properties": fields,
             "description": "Other fields that chat clients send are ignored.",
+            "examples": [{
+                "messages": [{ "role": "user", "content": "a red fox in the snow" }],
+                "video_config": { "resolution_name": "480p", "video_length": 6 },
+            }],
         },
     })
 }
@@ -252,7 +268,16 @@ fn admin_requests() -> Value {
                 list(token),
             ],
         },
-        "KeyRequest": closed(json!({ "name": name, "caller": { "type": "string", "maxLength": 80, "description": "Keys of one caller see the same videos; without it, the name." } }), ["name"]),
+        "KeyRequest": closed(
+            json!({
+                "name": name,
+                "caller": {
+                    "type": "string", "maxLength": 80,
+                    "description": "Keys of one caller see the same videos; without it, the name.",
+                },
+            }),
+            ["name"],
+        ),
         "ConfigChange": closed(json!({ "set": { "type": "object", "description": "Values by their dotted keys." } }), ["set"]),
     })
 }

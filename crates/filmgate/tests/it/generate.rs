@@ -149,3 +149,16 @@ async fn ctrl_c_leaves_the_video_to_the_gateway() {
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "no half file is left");
     assert_eq!(app.jobs().await[0]["state"], "running");
 }
+
+#[tokio::test]
+async fn generate_says_what_a_shortage_means() {
+    let app = Setup { tokens: [1, 0], ..at_once() }.start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let shell = client(&app, &dir);
+    let with = |more: &[&'static str]| [&["generate", "a red fox", "-r", "720p", "-s", "5"], more].concat();
+    shell.run(&with(&["--on-shortage", "fail"])).with_code(4);
+    shell.run(&with(&["--on-shortage", "wait", "--max-wait", "1"])).with_code(1).says("waited 1.0 s");
+    assert!(app.simulator.generations().is_empty());
+    let fallen_back = shell.run(&with(&[])).with_code(3);
+    assert!(fallen_back.out.contains("ssoBasic (fallback"), "{}", fallen_back.out);
+}

@@ -50,6 +50,12 @@ pub(super) struct Args {
     /// The model [default: the gateway's]
     #[arg(long, short, value_name = "NAME", conflicts_with = "resume")]
     model: Option<String>,
+    /// When no token that can deliver it is free: let a weaker pool make it, fail, or wait [default: fallback]
+    #[arg(long, value_name = "WHAT", value_parser = ["fallback", "fail", "wait"], conflicts_with = "resume")]
+    on_shortage: Option<String>,
+    /// How long to wait for a token, in seconds [default: 600]
+    #[arg(long, value_name = "N", conflicts_with = "resume", requires = "on_shortage")]
+    max_wait: Option<u32>,
     /// Where to save the video [default: a name made from the prompt]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -118,6 +124,8 @@ fn order(args: &Args) -> Option<Order> {
         resolution: args.resolution,
         seconds: args.seconds,
         aspect_ratio: args.aspect_ratio,
+        on_shortage: args.on_shortage.clone(),
+        max_wait: args.max_wait,
     })
 }
 

@@ -10,6 +10,10 @@ pub(in crate::cli) struct Order {
     pub(in crate::cli) resolution: Option<Resolution>,
     pub(in crate::cli) seconds: Option<Seconds>,
     pub(in crate::cli) aspect_ratio: AspectRatio,
+    /// What happens when no token that can deliver it is free.
+    pub(in crate::cli) on_shortage: Option<String>,
+    /// How long to wait for one, in seconds.
+    pub(in crate::cli) max_wait: Option<u32>,
 }
 
 impl Order {
@@ -25,6 +29,12 @@ impl Order {
         if let Some(seconds) = self.seconds {
             // The dialect has it as a string.
             body["seconds"] = json!(seconds.to_string());
+        }
+        if let Some(on_shortage) = &self.on_shortage {
+            body["on_shortage"] = json!(on_shortage);
+        }
+        if let Some(max_wait) = self.max_wait {
+            body["max_wait"] = json!(max_wait);
         }
         body
     }
@@ -64,6 +74,8 @@ mod tests {
             resolution,
             seconds: seconds.map(|n| Seconds::new(n).unwrap()),
             aspect_ratio: AspectRatio::R16x9,
+            on_shortage: None,
+            max_wait: None,
         }
     }
 

@@ -55,6 +55,8 @@ fn cheapest(model: Option<String>) -> anyhow::Result<Order> {
         resolution: Some(Resolution::P480),
         seconds: Some(Seconds::new(1)?),
         aspect_ratio: AspectRatio::R16x9,
+        on_shortage: None,
+        max_wait: None,
     })
 }
 

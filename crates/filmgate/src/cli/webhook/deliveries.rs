@@ -81,7 +81,7 @@ pub(super) async fn retry(ids: &[String], globals: &Globals) -> anyhow::Result<(
             if globals.json {
                 out::print_json_line(&json)?;
             } else {
-                out::print(&format!("{id} is sent again, as soon as a server runs"))?;
+                out::print(&format!("{id} is to be sent again"))?;
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ mod tests {
         )
         .unwrap();
         insta::assert_snapshot!(render(&deliveries, Timestamp::from_millis(3_600_000)).trim_fmt(), @r"
-        ID     EVENT            JOB      ENDED       ADDRESS                 STATE                   TRIES  LAST ERROR
+        ID     EVENT            JOB      ENDED       ADDRESS                 STATE                    TRIES  LAST ERROR
         evt_2  video.failed     video_2  10 s ago    https://a.example/hook  pending, again in 5 min      2  the receiver answered 500 Internal Server Error
         evt_1  video.completed  video_1  60 min ago  https://a.example/hook  delivered                    1
         ");

@@ -7,6 +7,7 @@ mod client;
 mod features;
 mod lossy;
 mod readme;
+mod schemathesis;
 pub(crate) mod webhooks;
 
 use client::{curl, node, python};
