@@ -116,14 +116,18 @@ async fn a_job_killed_while_it_is_submitted_is_unknown_and_never_sent_again() {
     let held = attempt["slot_until"].as_i64().unwrap() - attempt["sent_at"].as_i64().unwrap();
     assert_eq!(held, 30 * 60 * 1000);
     books::balance(&app).await;
-    // The provider accepts it all the same, a moment after the kill; and another restart changes nothing.
-    while app.simulator.generations().is_empty() {
+    // The provider accepts it all the same, a moment after the kill, unless that came before the request left;
+    // and another restart changes nothing.
+    for _ in 0..100 {
+        if !app.simulator.generations().is_empty() {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     app.kill();
     app.launch().await;
     assert_eq!(app.make("two", "720p", 6).await["status"], "completed");
-    assert_eq!(books::generations(&app)["one"], 1);
+    assert!(books::generations(&app).get("one").is_none_or(|made| *made == 1));
     assert_eq!(app.job(&id).await, job);
     books::balance(&app).await;
 }
