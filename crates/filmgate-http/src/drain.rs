@@ -14,8 +14,9 @@ use bytes::{Buf as _, Bytes};
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// How much is read, in bytes; and for how long.
-const MOST: usize = 16 * 1024 * 1024;
+use crate::extract::READ_ON;
+
+/// How long is read at most.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Passes a request on and keeps a hand on its body.
@@ -37,7 +38,7 @@ pub(crate) async fn drain(request: Request, next: Next) -> Response {
 async fn read_on(body: Shared) {
     let mut read = 0;
     let mut body = pin!(body);
-    while read < MOST {
+    while read < READ_ON {
         match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             Some(Ok(frame)) => read += frame.data_ref().map_or(0, |data| data.remaining()),
             Some(Err(_)) | None => return,

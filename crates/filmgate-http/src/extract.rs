@@ -45,9 +45,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
-/// How much of a body that is too large is read all the same: a client that is still writing when the
+/// How much of a body that nobody wants is read all the same, in bytes: a client that is still writing when the
 /// connection ends never sees why.
-const READ_ON: usize = 16 * 1024 * 1024;
+pub(crate) const READ_ON: usize = 16 * 1024 * 1024;
 
 /// The whole body.
 pub(crate) struct Body(pub(crate) Bytes);

@@ -143,7 +143,7 @@ impl Given {
         let Self { role, param, what } = self;
         match what {
             What::File(bytes) => of_file(app, role, &param, bytes).await,
-            What::Video(id) => of_video(app, caller, &param, &id).await,
+            What::Video(id) => of_video(app, caller, &param, spelling(&id).map(|(_, id)| id)).await,
             What::Address(address) if address.starts_with("data:") => {
                 of_file(app, role, &param, look::data_uri(&address, &param)?).await
             }
@@ -175,7 +175,7 @@ async fn of_address(
     if role == Role::Video
         && let Some(job) = our_own(app, address)
     {
-        return of_video(app, caller, param, &job.to_string()).await;
+        return of_video(app, caller, param, Some(job)).await;
     }
     let outside = app.engine.settings().outside.clone();
     let url = outside.check(address).map_err(|error| unreachable(param, &error))?;
@@ -205,12 +205,13 @@ fn our_own(app: &App, address: &str) -> Option<JobId> {
     app.engine.is_link(job, expires, &query("signature")?).then_some(job)
 }
 
-async fn of_video(app: &App, caller: Caller, param: &str, id: &str) -> Result<Ready, Refusal> {
+/// `None` is a text that is no id.
+async fn of_video(app: &App, caller: Caller, param: &str, id: Option<JobId>) -> Result<Ready, Refusal> {
     let missing = || {
         let message = format!("`{param}` names no video of yours");
         Refusal::new(StatusCode::NOT_FOUND, "not_found", message).about(param)
     };
-    let (_, id) = spelling(id).ok_or_else(missing)?;
+    let id = id.ok_or_else(missing)?;
     let job = app.job_of(caller, id).await?.ok_or_else(missing)?;
     let Some(file) = job.delivered.as_ref().filter(|_| job.has_file()) else {
         let message = match job.state {

@@ -153,11 +153,6 @@ impl App {
         self.settings.store(Arc::new(settings));
     }
 
-    /// A fresh link to the file of a job.
-    fn link(&self, job: JobId) -> String {
-        self.engine.link(job)
-    }
-
     fn default_model(&self) -> String {
         self.engine.settings().catalog.default_model().name.to_string()
     }

@@ -169,7 +169,7 @@ fn refusal_of(job: &Job) -> Option<Refusal> {
 }
 
 fn content(app: &App, job: &Job) -> String {
-    let link = app.link(job.id);
+    let link = app.engine.link(job.id);
     match app.settings.load().chat_content {
         ChatContent::Url => link,
         ChatContent::Html => {

@@ -108,7 +108,7 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
         (None, Some(file)) if job.has_file() => json!({
             "status": "done", "progress": 100, "model": job.spec.model,
             "video": {
-                "url": app.link(job.id), "duration": (file.duration_ms + 500) / 1000,
+                "url": app.engine.link(job.id), "duration": (file.duration_ms + 500) / 1000,
                 "respect_moderation": true,
             },
         }),
