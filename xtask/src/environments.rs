@@ -16,7 +16,7 @@ const PYTHON: [&str; 5] =
 /// The Node that runs the scripts: what a machine has may be too old for the packages.
 const NODE: &str = "node";
 /// Made with npm.
-const NPM: [&str; 5] = [NODE, "ai-sdk/6", "ai-sdk/7", "openai-node/6", "openai-node/7"];
+const NPM: [&str; 6] = [NODE, "axe", "ai-sdk/6", "ai-sdk/7", "openai-node/6", "openai-node/7"];
 /// In each environment: what it was made of. The tests compare it with what lies in `clients/`.
 const MADE_OF: &str = "made-of";
 /// In Node's environment: the program to start.

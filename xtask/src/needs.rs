@@ -54,6 +54,26 @@ pub(crate) const NPM: Tool = Tool {
         `sudo dnf install nodejs-npm` (Fedora), `brew install node` (macOS)",
 };
 
+/// What looks at the operator's page.
+pub(crate) const CHROMIUM: Tool = Tool {
+    name: "Chromium with ChromeDriver",
+    proof: &["chromedriver", "--version"],
+    packages: &["chromium", "chromium-driver", "fonts-noto-cjk"],
+    how_to_install: "The page's tests need Chromium and ChromeDriver: \
+        `sudo apt-get install chromium chromium-driver fonts-noto-cjk` (Debian), \
+        `sudo dnf install chromium chromedriver` (Fedora), `brew install --cask chromium chromedriver` (macOS)",
+};
+
+/// A real Prometheus, which reads the metrics and works out every rule and every panel.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus (with promtool)",
+    proof: &["promtool", "--version"],
+    packages: &["prometheus"],
+    how_to_install: "`sudo apt-get install prometheus` (Debian, Ubuntu; it also starts a server, which \
+        `sudo systemctl disable --now prometheus` ends), `brew install prometheus` (macOS), or the archive \
+        of https://prometheus.io/download on the PATH",
+};
+
 impl Tool {
     /// Makes sure of it. When it is missing and this is root on Debian or Ubuntu, it is installed.
     ///

@@ -13,7 +13,7 @@ const ALLOW_SKIP: &str = "FILMGATE_ALLOW_SKIP";
 /// A file: a test that skips itself appends one line, `its name: why`.
 const SKIP_LOG: &str = "FILMGATE_SKIP_LOG";
 /// With `--quick` a test whose path contains one of these is left out. `.config/nextest.toml` says the same.
-const SLOW: [&str; 2] = ["slow_", "clients::"];
+const SLOW: [&str; 3] = ["slow_", "clients::", "browser::"];
 
 /// Builds and runs all tests: documentation first, so that the closing lines of the others come last.
 pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
@@ -28,9 +28,10 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
     let (built, build_time) = timed(|| workspace::run(&mut runner.build(here)));
     built?;
     let (tested, test_time) = timed(|| {
-        let docs = workspace::run(with_skips(&mut doc_tests(here), &missing, &skips));
-        let tests = workspace::run(with_skips(&mut runner.tests(here, quick), &missing, &skips));
-        docs.and(tests)
+        let run = |mut command: Command| workspace::run(with_skips(&mut command, &missing, &skips));
+        let docs = run(doc_tests(here));
+        let traces = if quick { Ok(()) } else { run(runner.tests_of_traces(here)) };
+        docs.and(traces).and(run(runner.tests(here, quick)))
     });
 
     if !missing.is_empty() {
@@ -48,11 +49,13 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
 
 /// What some tests will have to do without. The environments of clients are made here.
 fn missing(here: &Workspace, quick: bool) -> Vec<String> {
-    let mut missing: Vec<String> = needs::FFPROBE.ensure(here).err().into_iter().collect();
+    let tools = [needs::FFPROBE, needs::PROMETHEUS];
+    let mut missing: Vec<String> = tools.iter().filter_map(|tool| tool.ensure(here).err()).collect();
     if !quick {
         let (unmade, time) = timed(|| environments::prepare(here));
         eprintln!("the clients' environments took {:.0} s", time.as_secs_f64());
         missing.extend(unmade);
+        missing.extend(needs::CHROMIUM.ensure(here).err());
     }
     missing
 }
@@ -96,6 +99,17 @@ impl Runner {
                 command
             }
         }
+    }
+
+    /// The tests of what only a build with the feature `otel` has. Such a build of the binary is made here.
+    fn tests_of_traces(self, here: &Workspace) -> Command {
+        let runner: &[&str] = match self {
+            Self::Nextest => &["nextest", "run", "--filterset", "binary(otel) | test(telemetry::)"],
+            Self::Cargo => &["test", "--no-fail-fast"],
+        };
+        // The whole workspace: its dependencies are built for it, and would be again for a part of it.
+        let traced = &["--workspace", "--features", "filmgate/otel", "--lib", "--test", "otel"];
+        here.cargo(&[runner, traced].concat())
     }
 }
 
@@ -162,7 +176,8 @@ mod tests {
     #[test]
     fn both_runners_leave_out_the_same_tests() {
         let nextest = include_str!("../../.config/nextest.toml");
-        let [slow, clients] = SLOW;
-        assert!(nextest.contains(&format!("default-filter = 'not (test({slow}) | test({clients}))'")));
+        let [slow, clients, browser] = SLOW;
+        let filter = format!("default-filter = 'not (test({slow}) | test({clients}) | test({browser}))'");
+        assert!(nextest.contains(&filter));
     }
 }

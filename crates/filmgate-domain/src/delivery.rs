@@ -75,6 +75,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Both verdicts.
+    pub const ALL: [Verdict; 2] = [Verdict::AsAsked, Verdict::Downgraded];
+
     /// The word used in the API, the store and the logs.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::glance::Shown;
 use crate::manager::Totals;
 use crate::{Pool, Reason, Settlement, Timestamp, TokenInfo, TokenStatus};
 
@@ -27,10 +28,25 @@ pub(crate) struct Entry {
     held: VecDeque<Timestamp>,
     /// Reservations of the last minute, oldest first; only where the pool limits them.
     submits: VecDeque<Timestamp>,
+    /// How the last refusal found the token, so that it can be taken back. Lost in a restart.
+    pub(crate) last_blame: Option<Box<BeforeBlame>>,
     /// Its place in the manager's timers.
     pub(crate) timer: Option<Timestamp>,
     /// What it adds to the totals of which pool.
     pub(crate) counted: Option<(usize, Totals)>,
+    /// What it adds to the figures of which pool.
+    pub(crate) shown: Option<(usize, Shown)>,
+}
+
+/// A token before its last refusal.
+#[derive(Debug)]
+pub(crate) struct BeforeBlame {
+    /// Whether it was one of those in a row.
+    pub(crate) counted: bool,
+    pub(crate) status: TokenStatus,
+    pub(crate) cooling_until: Option<Timestamp>,
+    pub(crate) last_fail_at: Option<Timestamp>,
+    pub(crate) last_fail_reason: Option<Box<str>>,
 }
 
 impl Entry {
@@ -45,8 +61,10 @@ impl Entry {
             spent_units: 0,
             held: VecDeque::new(),
             submits: VecDeque::new(),
+            last_blame: None,
             timer: None,
             counted: None,
+            shown: None,
         };
         if let Some((at, units)) = entry.info.opening {
             entry.spend(at, units);
@@ -76,6 +94,11 @@ impl Entry {
     /// Videos that it makes, or may still be making.
     pub(crate) fn in_flight(&self) -> u32 {
         self.open + self.held.len() as u32
+    }
+
+    /// Until when slots of settled jobs are held, earliest first.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.held.iter().copied()
     }
 
     /// Whether it was taken out and no job needs it any more.

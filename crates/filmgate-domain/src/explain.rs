@@ -35,14 +35,26 @@ impl TokenManager {
     }
 
     pub(crate) fn explain_in(&self, question: &Question<'_>) -> Decision {
+        self.explain_without(question, &[])
+    }
+
+    /// The same if the pools named by `short` had no token.
+    pub(crate) fn explain_without(&self, question: &Question<'_>, short: &[&str]) -> Decision {
         let Wanted { shape: asked, mode, .. } = question.wanted;
         let passed_over = question.unable().map(|pool| unable(pool, &question.wanted)).collect();
         let model = question.model.name.clone();
         let mut decision = Decision { model, asked, mode, chosen: None, passed_over };
         for candidate in question.candidates() {
             let pool = &self.catalog.pools()[candidate.pool];
-            let passed_over = self.passed_over(question, &candidate);
-            let open = self.barrier(question, &candidate).is_none();
+            let is_barred = self.barrier(question, &candidate).is_some();
+            let is_short = !is_barred && short.contains(&&*pool.name);
+            let passed_over = if is_short {
+                let classes = vec![TokenClass { tokens: 0, reason: Reason::NoTokens }];
+                PassedOver { pool: pool.name.clone(), route: Some(candidate.route), classes }
+            } else {
+                self.passed_over(question, &candidate)
+            };
+            let open = !is_barred && !is_short;
             let best = self.ranking.peek(candidate.pool).filter(|_| open);
             let best = best.filter(|(rank, _)| pool.quota.is_none() || *rank >= pool.cost(&candidate.sent));
             if candidate.route == Route::Fallback {

@@ -19,6 +19,7 @@
 //! manager.release(reservation, now);
 //! ```
 
+mod books;
 mod catalog;
 mod clock;
 mod decision;
@@ -26,10 +27,13 @@ mod delivery;
 mod entry;
 mod explain;
 mod failure;
+mod forecast;
+mod glance;
 mod ids;
 mod input;
 mod job;
 mod manager;
+mod minute;
 mod pool;
 mod ranking;
 mod routing;
@@ -37,18 +41,24 @@ mod spec;
 mod step;
 mod token;
 mod upkeep;
+mod what_if;
 
+pub use books::{Books, Ledger, Standing};
 pub use catalog::{Catalog, CatalogError, Model};
 pub use clock::{Clock, Timestamp};
 pub use decision::{Chosen, Decision, NoToken, PassedOver, Reason, TokenClass};
 pub use delivery::{Delivered, Shortfall, Verdict};
 pub use failure::{Cause, Certainty, Failure, Fault, JobFailure};
+pub use forecast::{Coming, Forecast, HORIZON, PACE_OVER, Stock, pace};
+pub use glance::PoolSummary;
 pub use ids::{CallerId, JobId, KeyId, TokenId};
 pub use input::{Input, Mode, Role, Source};
 pub use job::{Attempt, Job, JobState, Outcome};
-pub use manager::{Grant, PoolSummary, Reservation, Settlement, TokenManager};
+pub use manager::{Grant, Reservation, Settlement, TokenManager};
+pub use minute::{Course, Latency, Minute};
 pub use pool::{Capability, Cost, Pool, Quota};
 pub use routing::{Candidate, OnShortage, Route, RoutingLine, RoutingSettings, Undeliverable, Wanted};
 pub use spec::{AspectRatio, Orientation, Resolution, Seconds, Shape, SpecError, VideoSpec};
 pub use step::{Effects, Event, Next, Polled, Rules, step};
 pub use token::{Blame, Secret, TokenInfo, TokenStatus};
+pub use what_if::{Fate, Past, Policy, WhatIf, route_again};

@@ -10,6 +10,7 @@ use rand::Rng;
 use rustc_hash::FxHashMap;
 
 use crate::entry::Entry;
+use crate::glance::{Figures, Shown};
 use crate::ranking::Ranking;
 use crate::routing::Question;
 use crate::{
@@ -32,6 +33,7 @@ pub struct TokenManager {
     /// When a token changes by itself next: a cooling ends, units or a slot come back.
     timers: BTreeSet<(Timestamp, u32)>,
     pub(crate) totals: Vec<Totals>,
+    pub(crate) figures: Vec<Figures>,
 }
 
 /// Units of a pool's tokens that are neither disabled nor expired.
@@ -86,19 +88,6 @@ impl Settlement {
     }
 }
 
-/// A pool at a glance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PoolSummary {
-    /// Tokens by status: active, cooling, expired, disabled.
-    pub tokens: [(&'static str, u32); 4],
-    /// Units that its usable tokens have in a full window; `None` without a quota.
-    pub granted: Option<u64>,
-    /// Units that are left of those.
-    pub left: Option<u64>,
-    /// Videos in flight, with those that the upstream may still be making.
-    pub in_flight: u64,
-}
-
 impl TokenManager {
     /// A manager without tokens, that blames as the defaults say: a refused credential pauses for a minute,
     /// doubling, and expires after five refusals in a row.
@@ -116,6 +105,7 @@ impl TokenManager {
             ranking: Ranking::new(pools),
             timers: BTreeSet::new(),
             totals: vec![Totals::default(); pools],
+            figures: vec![Figures::default(); pools],
         }
     }
 
@@ -140,6 +130,7 @@ impl TokenManager {
         let pools = self.catalog.pools().len();
         self.ranking = Ranking::new(pools);
         self.totals = vec![Totals::default(); pools];
+        self.figures = vec![Figures::default(); pools];
         for index in 0..self.entries.len() {
             let entry = &mut self.entries[index];
             if entry.is_drained() {
@@ -147,6 +138,7 @@ impl TokenManager {
             }
             entry.pool = self.catalog.pool_index(&entry.info.pool);
             entry.counted = None;
+            entry.shown = None;
             self.refresh(index as u32, now);
         }
     }
@@ -383,6 +375,7 @@ impl TokenManager {
             entry.info = TokenInfo { opening: entry.info.opening, ..info };
             entry.pool = pool;
             entry.removed = false;
+            entry.last_blame = None;
             index
         } else {
             let index = self.vacant.pop().unwrap_or(self.entries.len() as u32);
@@ -424,27 +417,6 @@ impl TokenManager {
         self.by_id.get(&token).is_some_and(|&index| self.entries[index as usize].removed)
     }
 
-    /// A pool at a glance; `None` when there is no such pool. Walks over all tokens.
-    pub fn summary(&self, pool: &str) -> Option<PoolSummary> {
-        let index = self.catalog.pool_index(pool)?;
-        let limited = self.catalog.pools()[index].quota.is_some();
-        let mut summary = PoolSummary {
-            tokens: [("active", 0), ("cooling", 0), ("expired", 0), ("disabled", 0)],
-            granted: limited.then_some(self.totals[index].granted),
-            left: limited.then_some(self.totals[index].left),
-            in_flight: 0,
-        };
-        for entry in self.entries.iter().filter(|e| e.pool == Some(index)) {
-            summary.in_flight += u64::from(entry.in_flight());
-            let status = entry.info.status.as_str();
-            let counted = summary.tokens.iter_mut().find(|(name, _)| *name == status && !entry.removed);
-            if let Some((_, count)) = counted {
-                *count += 1;
-            }
-        }
-        Some(summary)
-    }
-
     // ---- the books ----
 
     /// Lets everything happen that happens by itself until `now`: coolings end, units and slots come back.
@@ -468,10 +440,24 @@ impl TokenManager {
         now: Timestamp,
         edit: impl FnOnce(&mut TokenInfo),
     ) -> bool {
-        let Some(&index) = self.by_id.get(&token) else { return false };
-        edit(&mut self.entries[index as usize].info);
+        self.change_entry(token, now, |entry| edit(&mut entry.info)).is_some()
+    }
+
+    /// Changes a token and brings everything that follows from it up to date; `None` when it is not known.
+    pub(crate) fn change_entry<T>(
+        &mut self,
+        token: TokenId,
+        now: Timestamp,
+        edit: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
+        let &index = self.by_id.get(&token)?;
+        let edited = edit(&mut self.entries[index as usize]);
         self.refresh(index, now);
-        true
+        Some(edited)
+    }
+
+    pub(crate) fn entry(&self, token: TokenId) -> Option<&Entry> {
+        self.by_id.get(&token).map(|&index| &self.entries[index as usize])
     }
 
     fn limits_submissions(&self, index: u32) -> bool {
@@ -522,6 +508,10 @@ impl TokenManager {
                 self.totals[pool].left += share.left;
             }
         }
+        let shown = entry.pool.map(|pool| (pool, Shown::of(entry)));
+        if shown != entry.shown {
+            show(&mut self.figures, &mut entry.shown, shown);
+        }
         let rank = pool.and_then(|p| entry.rank(p));
         self.ranking.set(index, entry.pool.zip(rank));
     }
@@ -537,7 +527,18 @@ impl TokenManager {
         if let Some(old) = entry.timer.take() {
             self.timers.remove(&(old, index));
         }
+        show(&mut self.figures, &mut entry.shown, None);
         entry.pool = None;
         self.vacant.push(index);
+    }
+}
+
+/// Takes what a token added to a pool's figures back, and adds what it adds now.
+fn show(figures: &mut [Figures], before: &mut Option<(usize, Shown)>, now: Option<(usize, Shown)>) {
+    if let Some((pool, shown)) = std::mem::replace(before, now) {
+        figures[pool].subtract(shown);
+    }
+    if let Some((pool, shown)) = now {
+        figures[pool].add(shown);
     }
 }

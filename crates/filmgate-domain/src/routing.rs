@@ -55,6 +55,9 @@ pub enum Route {
 }
 
 impl Route {
+    /// All routes, the best first.
+    pub const ALL: [Route; 3] = [Route::Primary, Route::Upgrade, Route::Fallback];
+
     /// The word used in the API, the store and the logs.
     pub const fn as_str(self) -> &'static str {
         match self {

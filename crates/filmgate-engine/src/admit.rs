@@ -10,7 +10,8 @@ use filmgate_domain::{
 };
 use filmgate_store::{Claim, StoreError};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Held};
+use crate::limits::{LimitReached, Pass};
 use crate::settle::token_id;
 use crate::waiting::seconds;
 use crate::{Desk, Engine, Recent};
@@ -44,6 +45,8 @@ pub struct Choice {
     pub max_wait: Option<Duration>,
     /// Where to tell its end, besides the caller's own webhook.
     pub webhook: Option<Box<str>>,
+    /// The header of that name, of W3C Trace Context: the span that the video belongs to.
+    pub traceparent: Option<Box<str>>,
 }
 
 /// Why a request is not admitted.
@@ -52,6 +55,9 @@ pub enum AdmitError {
     /// No token for it.
     #[error(transparent)]
     NoToken(#[from] NoToken),
+    /// Its caller may not ask for more at the moment.
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
     /// It could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,35 +83,39 @@ impl Engine {
             return Err(AdmitError::Stopping);
         }
         let now = self.now();
-        let (job, reservation) = self.choose(&request, now)?;
+        let chosen = self.choose(&request, now);
+        let (job, held) = chosen.inspect_err(|error| self.inner.metrics.refused(error))?;
         // A task of its own: a client that hangs up here must not leave a reservation or a job behind.
-        let (engine, files, keep) = (self.clone(), request.files, request.keep);
-        let admitted =
-            self.inner.tasks.spawn(async move { engine.write_down(job, reservation, &files, keep).await });
+        let engine = self.clone();
+        let admitted = self.inner.tasks.spawn(async move { engine.write_down(job, held, request).await });
         admitted.await.map_err(|_| AdmitError::Stopping)?
     }
 
-    fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Option<Reservation>), AdmitError> {
+    fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Held), AdmitError> {
+        let mut pass = self.inner.limits.pass(request.caller, now)?;
         let mut desk = self.desk();
         // Whoever waits comes first; a newcomer gets what none of them can use.
         let served = self.serve_room(&mut desk, now);
         let id = JobId::new(now, &mut desk.rng);
-        let decided = self.decide(&mut desk, id, &request.spec, &request.choice, now);
+        let decided = self.decide(&mut desk, id, request, &mut pass, now);
         drop(desk);
         self.seat_all(served);
-        let decided = decided.inspect_err(|error| self.inner.metrics.refused(error))?;
         let times = (now, now + self.inner.settings.load().deadline);
         let job = Job::new(id, request.caller, request.spec.clone(), request.fingerprint, times);
         let Choice { on_shortage, webhook, .. } = request.choice.clone();
         let job = Job { on_shortage, webhook, ..job };
-        Ok(match decided {
+        Ok(match decided? {
             Decided::Token(attempt, reservation) => {
-                (Job { state: JobState::Reserved, attempts: vec![*attempt], ..job }, Some(reservation))
+                pass.hold(attempt.units);
+                let held = Held { reservation: Some(reservation), pass: Some(pass) };
+                (Job { state: JobState::Reserved, attempts: vec![*attempt], ..job }, held)
             }
             Decided::Wait { until, why } => {
+                let most = self.most_units(&request.spec, request.choice.on_shortage);
+                pass.reserve(most, now)?;
                 let at_most = seconds(until.since(now));
                 tracing::info!(job = %id, "waits for a token, {at_most} at most: {why}");
-                (Job { wait_until: Some(until), ..job }, None)
+                (Job { wait_until: Some(until), ..job }, Held { reservation: None, pass: Some(pass) })
             }
         })
     }
@@ -115,13 +125,15 @@ impl Engine {
         &self,
         desk: &mut Desk,
         job: JobId,
-        spec: &VideoSpec,
-        choice: &Choice,
+        request: &Request,
+        pass: &mut Pass,
         now: Timestamp,
-    ) -> Result<Decided, NoToken> {
+    ) -> Result<Decided, AdmitError> {
         let Desk { manager, rng, .. } = desk;
+        let Request { spec, choice, .. } = request;
         let wanted = spec.wanted(false);
         if let Some(grant) = manager.try_reserve(&wanted, now, rng)? {
+            let grant = within_limits(manager, pass, grant, now)?;
             let attempt = self.attempt(manager, job, &wanted, &grant, None, now);
             return Ok(Decided::Token(Box::new(attempt), grant.reservation));
         }
@@ -139,6 +151,7 @@ impl Engine {
         if decision.chosen.is_some()
             && let Some(grant) = manager.try_reserve(&wanted, now, rng)?
         {
+            let grant = within_limits(manager, pass, grant, now)?;
             let why = decision.why_not_before();
             let attempt = self.attempt(manager, job, &wanted, &grant, Some(why), now);
             return Ok(Decided::Token(Box::new(attempt), grant.reservation));
@@ -146,7 +159,7 @@ impl Engine {
         if wanted.fallback {
             tracing::warn!(%job, "{}", RoutingLine::NoToken { asked: spec.shape });
         }
-        Err(NoToken::Shortage(Box::new(decision)))
+        Err(NoToken::Shortage(Box::new(decision)).into())
     }
 
     /// Until when a busy token is waited for rather than falling back, if that makes sense.
@@ -209,20 +222,15 @@ impl Engine {
         }
     }
 
-    async fn write_down(
-        &self,
-        job: Job,
-        reservation: Option<Reservation>,
-        files: &[Bytes],
-        keep: Option<Keep>,
-    ) -> Result<Arc<Job>, AdmitError> {
+    async fn write_down(&self, job: Job, mut held: Held, request: Request) -> Result<Arc<Job>, AdmitError> {
+        let Request { files, keep, choice, .. } = request;
         let claim = keep.as_ref().and_then(|keep| keep(&job));
-        let written = match self.keep_inputs(&job, files).await {
+        let written = match self.keep_inputs(&job, &files).await {
             Ok(()) => self.inner.store.admit_claiming(&job, claim).await.map_err(AdmitError::from),
             Err(error) => Err(AdmitError::Inputs(error)),
         };
         if let Err(error) = written {
-            if let Some(reservation) = reservation {
+            if let Some(reservation) = held.reservation {
                 self.settle(reservation, Settlement { spent_at: None, slot_until: None });
             }
             self.drop_inputs(&job).await;
@@ -232,7 +240,8 @@ impl Engine {
         }
         let job = Arc::new(job);
         self.inner.metrics.admitted();
-        let cell = Cell::new(Arc::clone(&job), reservation);
+        held.pass.iter_mut().for_each(Pass::admitted);
+        let cell = Cell::new(Arc::clone(&job), held, choice.traceparent);
         self.take_up(&cell);
         if job.state == JobState::Queued {
             self.line_up(&cell);
@@ -270,6 +279,23 @@ impl Engine {
             None => Ok(None),
         }
     }
+}
+
+/// What was granted, if its caller may use so many units; else it is given back. Looked at only where units are
+/// limited: the desk waits for it.
+fn within_limits(
+    manager: &mut TokenManager,
+    pass: &mut Pass,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<Grant, LimitReached> {
+    if pass.metered
+        && let Err(reached) = pass.reserve(grant.reservation.units, now)
+    {
+        manager.release(grant.reservation, now);
+        return Err(reached);
+    }
+    Ok(grant)
 }
 
 /// What becomes of a request.

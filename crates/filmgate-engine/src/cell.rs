@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex as SyncMutex};
 use filmgate_domain::{Job, Reservation, Secret, TokenId};
 use tokio::sync::{Mutex, watch};
 
+use crate::limits::Pass;
+
 /// An unfinished job: its latest committed state, and the right to change it.
 pub(crate) struct Cell {
     /// Whoever holds this may change the job. Held while a change is on its way to the disk.
@@ -12,6 +14,8 @@ pub(crate) struct Cell {
     latest: watch::Sender<Arc<Job>>,
     /// The credential of the current attempt: a job keeps its token, also one that is removed meanwhile.
     credential: SyncMutex<Option<(TokenId, Secret)>>,
+    /// Which span of the client's the request came with, as its header says.
+    pub(crate) traceparent: Option<Box<str>>,
 }
 
 /// What belongs to the job but not into its record.
@@ -19,14 +23,17 @@ pub(crate) struct Cell {
 pub(crate) struct Held {
     /// The claim on the current attempt's token.
     pub(crate) reservation: Option<Reservation>,
+    /// Its place in its caller's book.
+    pub(crate) pass: Option<Pass>,
 }
 
 impl Cell {
-    pub(crate) fn new(job: Arc<Job>, reservation: Option<Reservation>) -> Arc<Self> {
+    pub(crate) fn new(job: Arc<Job>, held: Held, traceparent: Option<Box<str>>) -> Arc<Self> {
         Arc::new(Self {
-            gate: Mutex::new(Held { reservation }),
+            gate: Mutex::new(held),
             latest: watch::Sender::new(job),
             credential: SyncMutex::default(),
+            traceparent,
         })
     }
 

@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    fn input_files(&self, job: &Job) -> Vec<PathBuf> {
+    pub(crate) fn input_files(&self, job: &Job) -> Vec<PathBuf> {
         let files = job.spec.inputs.iter().filter(|input| matches!(input.source, Source::File { .. }));
         let path = |nth| self.media_dir().join(INPUTS).join(format!("{}-{nth}", job.id));
         files.enumerate().map(|(nth, _)| path(nth)).collect()

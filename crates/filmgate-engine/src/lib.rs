@@ -5,12 +5,16 @@
 //! carried out. A job that waits is an entry in a heap, not a task.
 
 mod admit;
+mod again;
 mod cell;
 mod clock;
 mod deliver;
+mod glance;
 mod inputs;
+mod limits;
 mod links;
 mod metrics;
+mod minutes;
 mod operator;
 mod poll;
 mod poster;
@@ -20,10 +24,14 @@ mod room;
 mod scheduler;
 mod settle;
 mod submit;
+mod token_changes;
+mod tokens;
 mod waiting;
+mod what_if;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,14 +48,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use admit::{AdmitError, Choice, Keep, Request};
+pub use again::AgainError;
 pub use clock::{SystemClock, Timer};
 pub use filmgate_media::{Measured, PosterError, ProbeError};
 pub use filmgate_upstream::{Answered, Checked, Outside, OutsideError};
+pub use glance::Making;
+pub use limits::{CallerUse, LimitReached, Limited};
 pub use metrics::Metrics;
-pub use operator::{OperatorError, PoolView, TokenView};
+pub use operator::{OperatorError, PoolView};
+pub use token_changes::{Changed, Deed};
+pub use tokens::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenView};
 
 use cell::Cell;
+use limits::Limits;
 use links::Links;
+use minutes::Minutes;
 use room::Room;
 use scheduler::Scheduler;
 
@@ -71,9 +86,15 @@ pub struct Parts {
     pub link_key: [u8; 32],
     /// Whether jobs move on. False: the books can be read and kept, but nothing is sent or fetched.
     pub works: bool,
+    /// Told each job that ends.
+    pub on_end: Option<OnEnd>,
     /// The rest, which a reload can change.
     pub settings: Settings,
 }
+
+/// Told a job at its end, once that is on disk, and the `traceparent` of the request that it came with, unless
+/// a restart lies between. Must not block: the job's own task calls it.
+pub type OnEnd = Box<dyn Fn(&Arc<Job>, Option<&str>) + Send + Sync>;
 
 /// What a reload can change.
 #[derive(Clone)]
@@ -134,6 +155,13 @@ pub(crate) struct Inner {
     media_dir: PathBuf,
     links: Links,
     metrics: Metrics,
+    minutes: Minutes,
+    /// Bytes of all kept videos, as of the last round of retention.
+    kept_bytes: AtomicU64,
+    /// What callers may use and use. Its lock is taken under that of the desk, never the other way round.
+    limits: Limits,
+    changing_limits: tokio::sync::Mutex<()>,
+    on_end: Option<OnEnd>,
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -165,7 +193,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or the media directory cannot be made.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let Parts { store, timer, rng, media_dir, link_key, works, settings } = parts;
+        let Parts { store, timer, rng, media_dir, link_key, works, on_end, settings } = parts;
         for inner in [deliver::PARTIAL, inputs::INPUTS, poster::POSTERS] {
             tokio::fs::create_dir_all(media_dir.join(inner)).await.map_err(StartError::Media)?;
         }
@@ -185,6 +213,11 @@ impl Engine {
                 media_dir,
                 links: Links::new(link_key),
                 metrics: Metrics::default(),
+                minutes: Minutes::default(),
+                kept_bytes: AtomicU64::default(),
+                limits: Limits::default(),
+                changing_limits: tokio::sync::Mutex::default(),
+                on_end,
                 tasks: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 deliveries: Semaphore::new(DELIVERIES_AT_ONCE),
@@ -196,6 +229,7 @@ impl Engine {
             tokio::spawn(engine.clone().run_scheduler());
             tokio::spawn(engine.clone().run_waiting());
             tokio::spawn(engine.clone().run_retention());
+            tokio::spawn(engine.clone().run_minutes());
         }
         Ok(engine)
     }
@@ -206,6 +240,7 @@ impl Engine {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
         let ended = tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_ok();
+        self.save_minutes().await;
         self.inner.store.clone().close().await;
         ended
     }

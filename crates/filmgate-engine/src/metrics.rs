@@ -2,17 +2,26 @@
 
 use std::time::Duration;
 
-use filmgate_domain::{Job, JobState, NoToken, Route, Timestamp, Verdict};
+use filmgate_domain::{Attempt, Job, JobState, NoToken, Outcome, Route, Timestamp, Verdict};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::AdmitError;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Choice {
     pool: String,
     route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Made {
+    pool: String,
+    route: &'static str,
+    verdict: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +40,9 @@ struct Coded {
     code: String,
 }
 
+/// Why requests are not admitted, in the words of the label `code`.
+const REFUSALS: [&str; 4] = ["unknown_model", "undeliverable", "no_token", "caller_limit"];
+
 /// The engine's counters. Cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -38,7 +50,7 @@ pub struct Metrics {
     refused: Family<Coded, Counter>,
     decisions: Family<Choice, Counter>,
     attempts: Family<Ending, Counter>,
-    completed: Family<InPool, Counter>,
+    completed: Family<Made, Counter>,
     failed: Family<Coded, Counter>,
     downgraded: Family<InPool, Counter>,
     below_sent: Family<InPool, Counter>,
@@ -75,7 +87,7 @@ impl Metrics {
         to.register("jobs_refused", "Requests not admitted, by reason", self.refused.clone());
         to.register("decisions", "Tokens chosen, by pool and route", self.decisions.clone());
         to.register("attempts", "Attempts ended, by pool and outcome", self.attempts.clone());
-        to.register("jobs_completed", "Jobs completed, by pool", self.completed.clone());
+        to.register("jobs_completed", "Jobs completed, by pool, route and verdict", self.completed.clone());
         to.register("jobs_failed", "Jobs failed, by code", self.failed.clone());
         let help = "Videos that are less than what was asked, by pool";
         to.register("videos_downgraded", help, self.downgraded.clone());
@@ -89,15 +101,45 @@ impl Metrics {
         to.register("video_duration_seconds", help, self.video_seconds.clone());
     }
 
+    /// Makes what may happen in these pools visible before it does: a counter that begins with its first event
+    /// hides that event from `increase()`.
+    pub fn begin_at_zero<'a>(&self, pools: impl IntoIterator<Item = &'a str>) {
+        for code in REFUSALS {
+            drop(self.refused.get_or_create(&Coded { code: code.to_owned() }));
+        }
+        for pool in pools {
+            for route in [Route::Primary, Route::Upgrade, Route::Fallback] {
+                drop(self.decisions.get_or_create(&Choice { pool: pool.to_owned(), route: route.as_str() }));
+                for verdict in [Verdict::AsAsked, Verdict::Downgraded] {
+                    drop(self.completed.get_or_create(&Made::of(pool, route, verdict)));
+                }
+            }
+            for outcome in Outcome::ALL.map(Outcome::as_str) {
+                drop(self.attempts.get_or_create(&Ending { pool: pool.to_owned(), outcome }));
+            }
+            let in_pool = InPool { pool: pool.to_owned() };
+            for counter in [&self.downgraded, &self.below_sent] {
+                drop(counter.get_or_create(&in_pool));
+            }
+            for histogram in [&self.submit_seconds, &self.wait_seconds, &self.video_seconds] {
+                drop(histogram.get_or_create(&in_pool));
+            }
+        }
+    }
+
     pub(crate) fn admitted(&self) {
         self.admitted.inc();
     }
 
-    pub(crate) fn refused(&self, why: &NoToken) {
+    pub(crate) fn refused(&self, why: &AdmitError) {
+        let [unknown_model, undeliverable, no_token, caller_limit] = REFUSALS;
         let code = match why {
-            NoToken::UnknownModel { .. } => "unknown_model",
-            NoToken::Undeliverable(_) => "undeliverable",
-            NoToken::Shortage(_) => "no_token",
+            AdmitError::NoToken(NoToken::UnknownModel { .. }) => unknown_model,
+            AdmitError::NoToken(NoToken::Undeliverable(_)) => undeliverable,
+            AdmitError::NoToken(NoToken::Shortage(_)) => no_token,
+            AdmitError::Limit(_) => caller_limit,
+            // These are filmgate's own trouble, not refusals.
+            AdmitError::Store(_) | AdmitError::Inputs(_) | AdmitError::Stopping => return,
         };
         self.refused.get_or_create(&Coded { code: code.to_owned() }).inc();
     }
@@ -113,36 +155,49 @@ impl Metrics {
 
     /// Counts what a change of a job brought about.
     pub(crate) fn note(&self, before: &Job, job: &Job, now: Timestamp) {
-        let Some(attempt) = job.attempt() else { return };
-        let pool = || InPool { pool: attempt.pool.to_string() };
-        let was_settled = before.attempts.len() == job.attempts.len()
-            && before.attempt().is_some_and(|a| a.settled_at.is_some());
-        if let Some(outcome) = attempt.outcome.filter(|_| !was_settled) {
-            let ending = Ending { pool: attempt.pool.to_string(), outcome: outcome.as_str() };
-            self.attempts.get_or_create(&ending).inc();
+        if let Some(attempt) = job.attempt() {
+            self.note_attempt(before, job, attempt);
         }
-        if before.state == JobState::Submitting
-            && let (Some(sent), Some(answered)) = (attempt.sent_at, attempt.answered_at)
-        {
-            self.submit_seconds.get_or_create(&pool()).observe(answered.since(sent).as_secs_f64());
-        }
-        match job.state {
-            JobState::Completed => {
-                self.completed.get_or_create(&pool()).inc();
-                let took = now.since(job.created_at).as_secs_f64();
-                self.video_seconds.get_or_create(&pool()).observe(took);
-                if job.verdict() == Some(Verdict::Downgraded) {
-                    self.downgraded.get_or_create(&pool()).inc();
-                }
-                if job.falls_short_of_sent() {
-                    self.below_sent.get_or_create(&pool()).inc();
-                }
-            }
-            JobState::Failed => {
+        match (job.state, job.attempt()) {
+            (JobState::Completed, Some(attempt)) => self.note_video(job, attempt, now),
+            (JobState::Failed, _) => {
                 let code = job.failure.as_ref().map(|f| f.code.to_string()).unwrap_or_default();
                 self.failed.get_or_create(&Coded { code }).inc();
             }
             _ => {}
         }
+    }
+
+    fn note_attempt(&self, before: &Job, job: &Job, attempt: &Attempt) {
+        let pool = attempt.pool.to_string();
+        let was_settled = before.attempts.len() == job.attempts.len()
+            && before.attempt().is_some_and(|a| a.settled_at.is_some());
+        if let Some(outcome) = attempt.outcome.filter(|_| !was_settled) {
+            self.attempts.get_or_create(&Ending { pool: pool.clone(), outcome: outcome.as_str() }).inc();
+        }
+        if before.state == JobState::Submitting
+            && let (Some(sent), Some(answered)) = (attempt.sent_at, attempt.answered_at)
+        {
+            self.submit_seconds.get_or_create(&InPool { pool }).observe(answered.since(sent).as_secs_f64());
+        }
+    }
+
+    fn note_video(&self, job: &Job, attempt: &Attempt, now: Timestamp) {
+        let pool = InPool { pool: attempt.pool.to_string() };
+        self.video_seconds.get_or_create(&pool).observe(now.since(job.created_at).as_secs_f64());
+        let verdict = job.verdict().unwrap_or(Verdict::AsAsked);
+        self.completed.get_or_create(&Made::of(&attempt.pool, attempt.route, verdict)).inc();
+        if verdict == Verdict::Downgraded {
+            self.downgraded.get_or_create(&pool).inc();
+        }
+        if job.falls_short_of_sent() {
+            self.below_sent.get_or_create(&pool).inc();
+        }
+    }
+}
+
+impl Made {
+    fn of(pool: &str, route: Route, verdict: Verdict) -> Self {
+        Self { pool: pool.to_owned(), route: route.as_str(), verdict: verdict.as_str() }
     }
 }

@@ -1,32 +1,17 @@
-//! What an operator sees and does: tokens, pools, dry runs, cancelling, reloading.
+//! What an operator sees and does: pools, dry runs, cancelling, reloading. Tokens have files of their own.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use filmgate_domain::{
-    Decision, Event, Failure, JobId, NoToken, Pool, PoolSummary, TokenId, TokenInfo, TokenManager,
-    TokenStatus, Wanted,
+    Decision, Event, Failure, JobId, NoToken, Pool, PoolSummary, TokenId, TokenStatus, Wanted,
 };
-use filmgate_store::{Added, StoreError};
+use filmgate_store::StoreError;
 use filmgate_upstream::Checked;
 
 use crate::{Engine, Settings};
 
 /// How many tokens of an upstream a check tries.
 const CHECKED_TOKENS: usize = 20;
-
-/// A token and its books.
-#[derive(Clone, Debug)]
-pub struct TokenView {
-    /// Everything known about it.
-    pub info: TokenInfo,
-    /// Units spent in the current window.
-    pub spent: u32,
-    /// Units reserved by jobs in flight.
-    pub reserved: u32,
-    /// Videos in flight, with those that the upstream may still be making.
-    pub in_flight: u32,
-}
 
 /// A pool and its tokens at a glance.
 #[derive(Clone, Debug)]
@@ -43,6 +28,9 @@ pub enum OperatorError {
     /// There is no such token.
     #[error("there is no token {0}")]
     NoSuchToken(TokenId),
+    /// Nothing is counted against it that could be taken back.
+    #[error("nothing is counted against {0}")]
+    NothingToForgive(TokenId),
     /// There is no such job, or it is at its end.
     #[error("there is no unfinished job {0}")]
     NoSuchJob(JobId),
@@ -52,22 +40,6 @@ pub enum OperatorError {
 }
 
 impl Engine {
-    /// All tokens in the order of their ids.
-    pub fn tokens(&self) -> Vec<TokenView> {
-        let now = self.now();
-        let mut desk = self.desk();
-        desk.manager.advance(now);
-        let views = desk.manager.tokens().map(|(info, spent, reserved, in_flight)| TokenView {
-            info: info.clone(),
-            spent,
-            reserved,
-            in_flight,
-        });
-        let mut views: Vec<TokenView> = views.collect();
-        views.sort_by_key(|view| view.info.id);
-        views
-    }
-
     /// All pools in use, weakest first.
     pub fn pools(&self) -> Vec<PoolView> {
         let now = self.now();
@@ -99,96 +71,6 @@ impl Engine {
     pub fn explain(&self, wanted: &Wanted<'_>) -> Result<Decision, NoToken> {
         let now = self.now();
         self.desk().manager.explain(wanted, now)
-    }
-
-    /// Adds tokens (their ids are ignored); the answer tells of each whether it was new.
-    ///
-    /// # Errors
-    /// When they cannot be written; then none is added.
-    pub async fn add_tokens(&self, tokens: Vec<TokenInfo>) -> Result<Vec<Added>, OperatorError> {
-        let added = self.inner.store.add_tokens(tokens.clone()).await?;
-        let now = self.now();
-        let mut forgotten = HashSet::new();
-        {
-            let mut desk = self.desk();
-            for (mut info, added) in tokens.into_iter().zip(&added) {
-                if let Added::New(id) | Added::Revived(id) = added {
-                    if matches!(added, Added::Revived(_)) && desk.manager.get(*id).is_none() {
-                        forgotten.insert(*id);
-                    }
-                    info.id = *id;
-                    desk.manager.add(info, now);
-                }
-            }
-        }
-        if !forgotten.is_empty() {
-            // A token that comes back has not got its quota back by that.
-            self.load_spending(now, |token| forgotten.contains(&token)).await?;
-        }
-        self.serve_waiting();
-        Ok(added)
-    }
-
-    /// Switches a token off. Its jobs in flight go on with it.
-    ///
-    /// # Errors
-    /// When there is no such token or it cannot be written.
-    pub async fn disable_token(&self, id: TokenId) -> Result<(), OperatorError> {
-        let now = self.now();
-        self.change_token(id, |manager| manager.disable(id, now)).await
-    }
-
-    /// Switches a disabled token on again.
-    ///
-    /// # Errors
-    /// When there is no such token or it cannot be written.
-    pub async fn enable_token(&self, id: TokenId) -> Result<(), OperatorError> {
-        let now = self.now();
-        self.change_token(id, |manager| manager.enable(id, now)).await
-    }
-
-    /// Forgets what a token was blamed for.
-    ///
-    /// # Errors
-    /// When there is no such token or it cannot be written.
-    pub async fn reset_token(&self, id: TokenId) -> Result<(), OperatorError> {
-        let now = self.now();
-        self.change_token(id, |manager| manager.reset(id, now)).await
-    }
-
-    /// Takes a token out for good. Its jobs in flight go on with it; then its secret is wiped.
-    ///
-    /// # Errors
-    /// When there is no such token or it cannot be written.
-    pub async fn remove_token(&self, id: TokenId) -> Result<(), OperatorError> {
-        let now = self.now();
-        let written = {
-            let mut desk = self.desk();
-            if desk.manager.get(id).is_none() || desk.manager.is_draining(id) {
-                return Err(OperatorError::NoSuchToken(id));
-            }
-            desk.manager.remove(id, now);
-            self.inner.store.remove_token(id, now)
-        };
-        Ok(written.await?)
-    }
-
-    async fn change_token(
-        &self,
-        id: TokenId,
-        change: impl FnOnce(&mut TokenManager) -> bool,
-    ) -> Result<(), OperatorError> {
-        let written = {
-            let mut desk = self.desk();
-            if desk.manager.is_draining(id) || !change(&mut desk.manager) {
-                return Err(OperatorError::NoSuchToken(id));
-            }
-            let info = desk.manager.get(id).ok_or(OperatorError::NoSuchToken(id))?;
-            // Queued under the lock: two changes of one token reach the disk in their order.
-            self.inner.store.save_tokens(&[info])
-        };
-        self.serve_waiting();
-        Ok(written.await?)
     }
 
     /// Ends an unfinished job.
@@ -223,10 +105,11 @@ impl Engine {
         let line = self.settings().upstreams.get(name).cloned()?;
         let pools = self.pools().into_iter().filter(|view| *view.pool.upstream == *name);
         let pools: Vec<Box<str>> = pools.map(|view| view.pool.name.clone()).collect();
-        let tokens = self.tokens().into_iter().filter(|view| pools.contains(&view.info.pool));
-        let usable = tokens.filter(|view| view.info.status != TokenStatus::Disabled);
+        let usable = self.first_tokens(CHECKED_TOKENS, |info| {
+            pools.contains(&info.pool) && info.status != TokenStatus::Disabled
+        });
         let mut results = Vec::new();
-        for view in usable.take(CHECKED_TOKENS) {
+        for view in usable {
             let checked = line.upstream.check(&view.info.token).await;
             results.push((view.info.id, checked));
         }

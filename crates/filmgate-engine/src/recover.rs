@@ -8,7 +8,7 @@ use filmgate_domain::{Event, Job, Settlement, Timestamp, TokenId};
 use filmgate_store::StoreError;
 
 use crate::admit::JOINABLE_SECONDS;
-use crate::cell::Cell;
+use crate::cell::{Cell, Held};
 use crate::waiting::enter;
 use crate::{Engine, Recent, StartError};
 
@@ -19,6 +19,7 @@ impl Engine {
         let now = self.now();
         let removed = self.load_tokens(now).await?;
         self.load_spending(now, |_| true).await?;
+        self.load_limits(now).await?;
         self.remember_finished(now).await?;
         let unfinished = self.inner.store.unfinished().await?;
         let count = unfinished.len();
@@ -82,6 +83,7 @@ impl Engine {
     async fn remember_finished(&self, now: Timestamp) -> Result<(), StartError> {
         let since = now - Duration::from_secs(JOINABLE_SECONDS);
         for job in self.inner.store.finished_since(since).await? {
+            self.inner.limits.restore_request(&job, now);
             let recent = Recent { job: job.id, finished_at: job.finished_at };
             self.recent().insert((job.caller, job.fingerprint), recent);
         }
@@ -95,7 +97,9 @@ impl Engine {
             manager.restore_open(attempt.token, attempt.units, attempt.reserved_at, now)
         });
         let token = job.attempt().map(|attempt| attempt.token);
-        let cell = Cell::new(Arc::new(job), reservation);
+        self.inner.limits.restore_request(&job, now);
+        let pass = Some(self.restore_pass(&job));
+        let cell = Cell::new(Arc::new(job), Held { reservation, pass }, None);
         if let Some(token) = token {
             // Kept from now on, also when the token is removed in a moment.
             self.credential(&cell, token);

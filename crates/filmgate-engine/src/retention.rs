@@ -1,5 +1,6 @@
 //! Removes kept videos by age and by total size, and forgets what identical retries can no longer join.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use filmgate_domain::{Job, JobId, Timestamp};
@@ -58,6 +59,8 @@ impl Engine {
         let now = self.now();
         let settings = self.inner.settings.load_full();
         let files = self.inner.store.files().await?;
+        let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+        self.inner.kept_bytes.store(bytes, Ordering::Relaxed);
         for job in doomed(&files, now - settings.keep, settings.max_bytes) {
             match tokio::fs::remove_file(self.file(job)).await {
                 Ok(()) => tracing::info!(%job, "kept video removed"),

@@ -40,7 +40,15 @@ impl Engine {
         {
             self.settle(reservation, settlement);
         }
+        if let Some(pass) = &mut held.pass {
+            pass.note(&before, &job, now);
+        }
+        if job.state.is_final() {
+            // Before anybody learns of the end: whoever waited for it may ask for the next at once.
+            held.pass = None;
+        }
         self.inner.metrics.note(&before, &job, now);
+        self.inner.minutes.note(&job, now);
         tell(&before, &job);
         cell.publish(Arc::clone(&job));
         if before.state == JobState::Queued && job.state != JobState::Queued {
@@ -48,6 +56,9 @@ impl Engine {
         }
         if job.state.is_final() {
             self.retire(&job);
+            if let Some(on_end) = &self.inner.on_end {
+                on_end(&job, cell.traceparent.as_deref());
+            }
             self.drop_inputs(&job).await;
         }
         Some(effects.next)

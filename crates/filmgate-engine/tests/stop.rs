@@ -74,6 +74,7 @@ async fn start(dir: &Path, key: &MasterKey, upstream: &Arc<Counting>, works: boo
         media_dir: dir.join("media"),
         link_key: [0; 32],
         works,
+        on_end: None,
         settings,
     })
     .await

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use filmgate_domain::{CallerId, KeyId, Timestamp};
-use filmgate_store::{Store, StoreError, hash_key};
+use filmgate_store::{AuditEntry, KeyRecord, Store, StoreError, hash_key};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use subtle::ConstantTimeEq as _;
@@ -18,10 +18,13 @@ use crate::App;
 use crate::dialect::Dialect;
 use crate::refusal::Refusal;
 
-/// The client keys that are not revoked, by their hash: looking up a hash leaks nothing about the key.
+/// The client keys that are valid, by their hash: looking up a hash leaks nothing about the key.
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     by_hash: Arc<ArcSwap<ByHash>>,
+    /// Held from reading to taking into use: an earlier reading never takes the place of a later one, in which a
+    /// key was revoked.
+    loading: Arc<tokio::sync::Mutex<()>>,
 }
 
 type ByHash = HashMap<[u8; 32], Arc<Key>>;
@@ -29,6 +32,8 @@ type ByHash = HashMap<[u8; 32], Arc<Key>>;
 struct Key {
     id: KeyId,
     caller: CallerId,
+    /// From when on it is not valid any more.
+    until: Option<Timestamp>,
     /// When its use was last written down, in milliseconds; zero: not since the start.
     noted: AtomicI64,
 }
@@ -38,11 +43,15 @@ const NOTE_USE_EVERY: Duration = Duration::from_secs(60);
 
 impl Keys {
     /// Reads the keys anew.
-    pub(crate) async fn load(&self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn load(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let _turn = self.loading.lock().await;
         let keys = store.keys().await?;
-        let valid = keys.into_iter().filter(|key| key.revoked_at.is_none());
-        let entry = |id, caller| Arc::new(Key { id, caller, noted: AtomicI64::new(0) });
-        self.by_hash.store(Arc::new(valid.map(|key| (key.hash, entry(key.id, key.caller))).collect()));
+        let valid = keys.into_iter().filter(|key| key.is_valid(now));
+        let entry = |key: KeyRecord| {
+            let KeyRecord { id, caller, revoked_at: until, .. } = key;
+            (key.hash, Arc::new(Key { id, caller, until, noted: AtomicI64::new(0) }))
+        };
+        self.by_hash.store(Arc::new(valid.map(entry).collect()));
         Ok(())
     }
 
@@ -55,15 +64,41 @@ impl Keys {
         key: &str,
         now: Timestamp,
     ) -> Result<KeyId, StoreError> {
-        let hint: String = key.chars().take(7).collect();
-        let id = store.add_key(caller, name, hash_key(key), &hint, now).await?;
-        self.load(store).await?;
+        let id = store.add_key(caller, name, hash_key(key), &hint(key), now).await?;
+        self.load(store, now).await?;
         Ok(id)
     }
 
-    fn find(&self, key: &str) -> Option<Arc<Key>> {
-        self.by_hash.load().get(&hash_key(key)).cloned()
+    /// Adds a key in the place of another, which is valid until `keep_until`. `None` when that one is not valid.
+    pub(crate) async fn rotate(
+        &self,
+        store: &Store,
+        id: KeyId,
+        key: &str,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyId>, StoreError> {
+        let new = store.rotate_key(id, hash_key(key), &hint(key), keep_until, now).await?;
+        self.load(store, now).await?;
+        Ok(new)
     }
+
+    /// Makes a key useless. False when it is not known, or was before.
+    pub(crate) async fn revoke(&self, store: &Store, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoked = store.revoke_key(id, now).await?;
+        self.load(store, now).await?;
+        Ok(revoked)
+    }
+
+    fn find(&self, key: &str, now: Timestamp) -> Option<Arc<Key>> {
+        let found = self.by_hash.load().get(&hash_key(key)).cloned();
+        found.filter(|key| key.until.is_none_or(|until| now < until))
+    }
+}
+
+/// What a key is known again by: of a short one that an operator brought along, a third.
+fn hint(key: &str) -> String {
+    key.chars().take((key.chars().count() / 3).min(7)).collect()
 }
 
 impl Key {
@@ -88,13 +123,32 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let found = bearer(&parts.headers).and_then(|key| app.keys.find(key));
+        let now = app.engine.now();
+        let found = bearer(&parts.headers).and_then(|key| app.keys.find(key, now));
         match found {
             Some(key) => {
-                key.note_use(app.engine.store(), app.engine.now());
+                key.note_use(app.engine.store(), now);
                 Ok(Caller(key.caller))
             }
             None => Err(unauthorized("client key").into_response(Dialect::of_path(parts.uri.path()))),
+        }
+    }
+}
+
+/// By which way an operator acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The page at `/admin`.
+    Page,
+    /// The admin API, which the command line uses too.
+    Api,
+}
+
+impl By {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Api => "api",
         }
     }
 }
@@ -107,11 +161,34 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let given = bearer(&parts.headers).map(hash_key);
-        if given.is_some_and(|hash| bool::from(hash.ct_eq(&app.admin_key))) {
+        if bearer(&parts.headers).is_some_and(|key| app.is_admin_key(key)) {
             return Ok(Operator);
         }
         Err(unauthorized("admin key").into_response(Dialect::OpenAi).into_response())
+    }
+}
+
+impl App {
+    /// Whether this is the operator's key.
+    pub(crate) fn is_admin_key(&self, key: &str) -> bool {
+        hash_key(key).ct_eq(&self.admin_key).into()
+    }
+
+    /// Notes what an operator did. It is done by then: a note that cannot be written is told in the log.
+    pub(crate) async fn audit(&self, by: By, action: &str, subject: &str, detail: String) {
+        let (via, at) = (by.as_str(), self.engine.now());
+        tracing::info!(via, action, subject, detail, "an operator acted");
+        let entry = AuditEntry {
+            id: 0,
+            at,
+            via: via.into(),
+            action: action.into(),
+            subject: subject.into(),
+            detail: detail.into(),
+        };
+        if let Err(error) = self.engine.store().note_audit(entry).await {
+            tracing::error!(%error, action, subject, "what an operator did could not be noted");
+        }
     }
 }
 

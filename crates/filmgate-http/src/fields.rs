@@ -57,8 +57,12 @@ impl Fields {
     }
 
     async fn from_form(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let Form { texts, files } = form::read(headers, body).await?;
-        Ok(Self { map: texts, files, is_form: true, path: String::new() })
+        Ok(Self::of_form(form::read(headers, body).await?))
+    }
+
+    /// The fields of a form that was read.
+    pub(crate) fn of_form(Form { texts, files }: Form) -> Self {
+        Self { map: texts, files, is_form: true, path: String::new() }
     }
 
     /// The name of a field as the client would say it.
@@ -84,6 +88,11 @@ impl Fields {
     /// Takes out a field; null counts as absent.
     pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
         self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    /// Takes out a field that may say null and mean it.
+    pub(crate) fn take_as_said(&mut self, field: &str) -> Option<Value> {
+        self.map.remove(field)
     }
 
     /// Takes out a text.

@@ -15,6 +15,7 @@ mod library;
 mod media;
 mod models;
 mod openapi;
+mod page;
 mod probes;
 mod refusal;
 mod serve;
@@ -37,7 +38,9 @@ use http::{HeaderName, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
-pub use admin::{ConfigProblem, Configuration};
+pub use admin::{
+    Change, ConfigProblem, ConfigValue, Configuration, Draft, Mistake, NotUndone, Restart, ValueSource,
+};
 pub use auth::new_key;
 pub use serve::{Limits, serve};
 pub use webhooks::WebhookSettings;
@@ -46,6 +49,7 @@ use auth::{Caller, Keys};
 use dialect::{Dialect, spelling};
 use extract::BodyLimit;
 use idempotency::Turns;
+use page::{Brake, FreshKeys, Sessions};
 use probes::Requests;
 use refusal::Refusal;
 use webhooks::Tally;
@@ -61,6 +65,9 @@ pub struct App {
     requests: Requests,
     webhooks: Tally,
     turns: Turns,
+    sessions: Sessions,
+    brake: Brake,
+    fresh_keys: FreshKeys,
 }
 
 /// What a reload can change.
@@ -125,16 +132,22 @@ impl App {
     /// When the store cannot be read.
     pub async fn new(parts: AppParts) -> Result<App, StoreError> {
         let keys = Keys::default();
-        keys.load(parts.engine.store()).await?;
+        keys.load(parts.engine.store(), parts.engine.now()).await?;
+        let sessions = Sessions::default();
+        sessions.load(parts.engine.store()).await?;
+        let requests = Requests::new(parts.engine.now());
         Ok(App {
             engine: parts.engine,
             keys,
             admin_key: parts.admin_key,
             settings: Arc::new(ArcSwap::from_pointee(parts.settings)),
             configuration: parts.configuration,
-            requests: Requests::default(),
+            requests,
             webhooks: Tally::default(),
             turns: Turns::default(),
+            sessions,
+            brake: Brake::default(),
+            fresh_keys: FreshKeys::default(),
         })
     }
 
@@ -206,6 +219,7 @@ pub fn router(app: App) -> Router {
         .layer(cors::layer(&app.settings.load().cors_origins))
         // the operator
         .nest("/admin/v1", admin::router())
+        .merge(page::router())
         // probes
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))

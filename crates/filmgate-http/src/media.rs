@@ -41,14 +41,28 @@ pub(crate) async fn content(
                 return Err(Refusal::invalid("variant", message));
             }
         };
-        let job = app.find(caller, &id).await?;
-        ready(&job)?;
-        if wants_poster { poster(&app, &job).await } else { Ok(Kept::video(&app, &job)) }
+        let part = if wants_poster { Part::Poster } else { Part::Video };
+        give(&app, &*app.find(caller, &id).await?, part, request).await
     };
-    match found.await {
-        Ok(kept) => serve(kept, request).await,
-        Err(refusal) => refusal.into_response(dialect),
-    }
+    found.await.unwrap_or_else(|refusal| refusal.into_response(dialect))
+}
+
+/// What can be had of a video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Video,
+    /// Its first frame.
+    Poster,
+}
+
+/// Serves a file of a job. Whether whoever asks may have it was looked at before.
+pub(crate) async fn give(app: &App, job: &Job, part: Part, request: Request) -> Result<Response, Refusal> {
+    ready(job)?;
+    let kept = match part {
+        Part::Video => Kept::video(app, job),
+        Part::Poster => poster(app, job).await?,
+    };
+    Ok(serve(kept, request).await)
 }
 
 /// A file that is kept.

@@ -1,13 +1,17 @@
-//! For whoever watches filmgate: is it alive, is it ready, what does it count.
+//! For whoever watches filmgate: is it alive, is it ready, what does it count. `docs/metrics.md` lists it.
+
+use std::sync::atomic::AtomicU64;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use filmgate_domain::Timestamp;
 use http::{StatusCode, header};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::App;
@@ -20,9 +24,41 @@ struct Answered {
     status: u16,
 }
 
+/// Requests by route and method.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Served {
+    method: String,
+    route: String,
+}
+
 /// The HTTP face's own counters. Cloning shares them.
-#[derive(Clone, Default)]
-pub(crate) struct Requests(Family<Answered, Counter>);
+#[derive(Clone)]
+pub(crate) struct Requests {
+    answered: Family<Answered, Counter>,
+    seconds: Family<Served, Histogram>,
+    /// Since when they count.
+    since: Timestamp,
+}
+
+impl Requests {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        // Up to minutes: a chat completion that is no stream is answered when its video is there.
+        let seconds =
+            || Histogram::new([0.005, 0.02, 0.1, 0.5, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0]);
+        Self { answered: Family::default(), seconds: Family::new_with_constructor(seconds), since: now }
+    }
+
+    /// Since when filmgate runs.
+    pub(crate) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    fn register(&self, to: &mut Registry) {
+        to.register("http_requests", "Requests answered, by route, method and status", self.answered.clone());
+        let help = "Time until the headers of an answer were sent, by route and method";
+        to.register("http_request_duration_seconds", help, self.seconds.clone());
+    }
+}
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz() -> &'static str {
@@ -47,9 +83,13 @@ pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) 
         known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") => known.to_owned(),
         _ => "other".to_owned(),
     };
+    let began = app.engine.now();
     let response = next.run(request).await;
+    let took = app.engine.now().since(began).as_secs_f64();
+    let served = Served { method: method.clone(), route: route.clone() };
+    app.requests.seconds.get_or_create(&served).observe(took);
     let answered = Answered { method, route, status: response.status().as_u16() };
-    app.requests.0.get_or_create(&answered).inc();
+    app.requests.answered.get_or_create(&answered).inc();
     response
 }
 
@@ -69,13 +109,23 @@ struct InState {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
 /// `GET /metrics`, for Prometheus.
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    let mut registry = Registry::with_prefix("filmgate");
-    app.engine.metrics().register(&mut registry);
-    registry.register("http_requests", "Requests answered", app.requests.0.clone());
-    app.webhooks.register(&mut registry);
-    register_gauges(&app, &mut registry);
+    let mut registry = Registry::default();
+    let ours = registry.sub_registry_with_prefix("filmgate");
+    app.engine.metrics().register(ours);
+    app.requests.register(ours);
+    app.webhooks.register(ours);
+    register_gauges(&app, ours);
+    let started = Gauge::<f64, AtomicU64>::default();
+    started.set(app.requests.since.as_millis() as f64 / 1000.0);
+    // By this name Prometheus' own tools look for it.
+    registry.register("process_start_time_seconds", "When filmgate was started, in Unix time", started);
     let mut text = String::new();
     if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -89,7 +139,9 @@ fn register_gauges(app: &App, registry: &mut Registry) {
     let tokens = Family::<TokensIn, Gauge>::default();
     let (left, granted) = (Family::<OfPool, Gauge>::default(), Family::<OfPool, Gauge>::default());
     let (in_flight, jobs) = (Family::<OfPool, Gauge>::default(), Family::<InState, Gauge>::default());
-    for view in app.engine.pools() {
+    let pools = app.engine.pools();
+    app.engine.metrics().begin_at_zero(pools.iter().map(|view| &*view.pool.name));
+    for view in pools {
         let pool = view.pool.name.to_string();
         for (status, count) in view.summary.tokens {
             let labels = TokensIn { pool: pool.clone(), status };
@@ -109,6 +161,9 @@ fn register_gauges(app: &App, registry: &mut Registry) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         jobs.get_or_create(&InState { state: state.as_str() }).set(count);
     }
+    let build = Family::<Build, Gauge>::default();
+    build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+    registry.register("build_info", "The version that runs; always 1", build);
     registry.register("tokens", "Tokens, by pool and status", tokens);
     registry.register("quota_left_units", "Units left in a pool", left);
     registry.register("quota_granted_units", "Units of a pool's usable tokens in a full window", granted);

@@ -81,11 +81,9 @@ impl Refusal {
             }
             AdmitError::NoToken(shortage @ NoToken::Shortage(_)) => {
                 let message = error.to_string();
-                let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
-                let wait = shortage.expected().map(|at| at.since(now).as_millis().div_ceil(1000));
-                refusal.retry_after = wait.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX).max(1));
-                refusal
+                Self::too_many(message, shortage.expected(), now)
             }
+            AdmitError::Limit(reached) => Self::too_many(reached.to_string(), reached.again_at, now),
             AdmitError::Store(StoreError::KeyClaimed) => crate::idempotency::in_progress(),
             AdmitError::Store(_) | AdmitError::Inputs(_) => Self::storage(),
             AdmitError::Stopping => {
@@ -94,6 +92,14 @@ impl Refusal {
                 refusal
             }
         }
+    }
+
+    /// 429; `again_at` is when it is worth asking again, if that is known.
+    fn too_many(message: String, again_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+        let wait = again_at.map(|at| at.since(now).as_millis().div_ceil(1000));
+        refusal.retry_after = wait.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX).max(1));
+        refusal
     }
 
     /// The books cannot be read or written; the reason is in the log, not in the answer.

@@ -1,12 +1,13 @@
 //! Accepts connections: with a time limit for headers, which `axum::serve` does not have, and a clean end.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -38,6 +39,18 @@ impl<S: Sync> FromRequestParts<S> for Closing {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl<S: Sync> OptionalFromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().copied())
+    }
+}
+
 /// How long the answers to hurried requests may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -52,8 +65,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: it passes when connections end.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -69,6 +82,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             move |mut request: http::Request<hyper::body::Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 request.extensions_mut().insert(closing.clone());
+                request.extensions_mut().insert(Peer(from));
                 request
             }
         });

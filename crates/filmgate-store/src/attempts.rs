@@ -1,6 +1,6 @@
 //! Attempts: the book of what is reserved, in flight and spent.
 
-use filmgate_domain::{Attempt, JobId, Outcome, Route, Shape, Timestamp};
+use filmgate_domain::{Attempt, JobId, Outcome, Route, Shape, Timestamp, TokenId};
 
 use crate::db::{Db, Row, Sql, Table, args};
 use crate::{Store, StoreError};
@@ -52,9 +52,58 @@ static STILL_MATTERING: Sql = Sql::new(concat!(
     " FROM attempts WHERE slot_until > $1 AND +settled_at <= $4"
 ));
 
+/// Newest first, as ids of jobs grow with the time. The row value lets the index on tokens end where the page
+/// before did.
+static OF_TOKEN: Sql = Sql::new(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM attempts WHERE token = $1 AND (job, n) < ($2, $3) AND job >= $4 \
+     AND ($5 = 0 OR error IS NOT NULL) ORDER BY job DESC, n DESC LIMIT $6"
+));
+
+/// Which attempts of a token to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenHistory {
+    /// The token.
+    pub token: TokenId,
+    /// Only those before this one (to page on).
+    pub before: Option<(JobId, u32)>,
+    /// Only those of jobs that were admitted then or later: a long history is not gone through to its end.
+    pub since: Option<Timestamp>,
+    /// Only those that went wrong in some way.
+    pub only_errors: bool,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// An attempt, and whose it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenAttempt {
+    /// The job.
+    pub job: JobId,
+    /// The attempt.
+    pub attempt: Attempt,
+}
+
 const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(3600);
 
 impl Store {
+    /// What a token was used for, newest first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn token_history(&self, of: &TokenHistory) -> Result<Vec<TokenAttempt>, StoreError> {
+        let &TokenHistory { token, before, since, only_errors, limit } = of;
+        let (job, n) = before.unwrap_or((JobId::from_bytes([0xff; 16]), u32::MAX));
+        let first = JobId::from_bytes(since.map_or([0; 16], beginning));
+        let read = |row: &Row<'_>| Ok(TokenAttempt { job: row.get("job")?, attempt: read_attempt(row)? });
+        self.read(move |db| {
+            let values = args![token, job, n, first, only_errors, limit];
+            db.query(&ATTEMPTS, &OF_TOKEN, &values, read)
+        })
+        .await
+    }
+
     /// Settled attempts that still count at `now`: charged and answered (or, without an answer, settled)
     /// after `answered_after`, or with a slot held beyond `now`, or reserved after `reserved_after`.
     /// Oldest first.
@@ -77,6 +126,12 @@ impl Store {
         attempts.sort_by_key(|attempt| attempt.settled_at);
         Ok(attempts)
     }
+}
+
+/// No id of a job that was admitted then or later is smaller than this.
+fn beginning(at: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0).min((1 << 48) - 1);
+    (u128::from(millis) << 80).to_be_bytes()
 }
 
 /// Writes an attempt of a new job.
@@ -180,5 +235,15 @@ mod tests {
         let recent = "SEARCH attempts USING INDEX attempts_settled (settled_at>?)";
         let held = "SEARCH attempts USING INDEX attempts_slot_held (slot_until>?)";
         assert_eq!(searches, [recent, held]);
+    }
+
+    #[test]
+    fn the_history_of_a_token_is_read_along_its_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("filmgate.db");
+        drop(Store::open(&path, &MasterKey::generate()).unwrap());
+        let plan = Db::reader(&path).unwrap().plan(&OF_TOKEN).join("; ");
+        assert!(plan.starts_with("SEARCH attempts USING INDEX attempts_of_token (token=?"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
 }

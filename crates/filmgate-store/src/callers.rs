@@ -1,13 +1,32 @@
-//! Callers, who own jobs, and the client keys that they show.
+//! Callers, who own jobs: what they may use and did, and the client keys that they show.
+
+use std::time::Duration;
 
 use filmgate_domain::{CallerId, KeyId, Timestamp};
 
-use crate::db::{Db, Row, Table, args, sql};
+use crate::db::{Db, Row, Sql, Table, args, sql};
+use crate::job_list::first_of;
 use crate::writer::Write;
 use crate::{Pending, Store, StoreError};
 
 const CALLERS: Table = Table { name: "callers", key: &["id"] };
 const KEYS: Table = Table { name: "keys", key: &["id"] };
+
+/// An attempt is settled after it was answered: the index on the former finds those to look at.
+static SPENT: Sql = Sql::new(
+    "SELECT j.caller, COALESCE(a.answered_at, a.settled_at) / $2 AS slot, SUM(a.units) AS units \
+     FROM attempts a JOIN jobs j ON j.id = a.job \
+     WHERE a.settled_at > $1 AND a.charged = 1 AND COALESCE(a.answered_at, a.settled_at) > $1 \
+     GROUP BY j.caller, slot ORDER BY j.caller, slot",
+);
+
+static ASKED: Sql = Sql::new(
+    "SELECT created_at / $4 AS slot, COUNT(*) AS videos, SUM(state = 'failed') AS failed, SUM(units) AS units \
+     FROM (SELECT j.created_at, j.state, (SELECT COALESCE(SUM(a.units), 0) FROM attempts a \
+           WHERE a.job = j.id AND a.charged = 1) AS units \
+           FROM jobs j WHERE j.caller = $1 AND j.id >= $2 ORDER BY j.id DESC LIMIT $3) \
+     GROUP BY slot ORDER BY slot",
+);
 
 /// Who owns jobs. A caller may have several client keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +37,43 @@ pub struct Caller {
     pub name: String,
     /// When it was added.
     pub created_at: Timestamp,
+    /// What it may use.
+    pub limits: CallerLimits,
+}
+
+/// What a caller may use. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// Unfinished videos at once.
+    pub max_in_flight: Option<u32>,
+    /// Videos asked for in 60 seconds.
+    pub requests_per_minute: Option<u32>,
+    /// Units that videos cost in 24 hours.
+    pub units_per_day: Option<u32>,
+}
+
+/// Units that a caller's videos cost in a span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Whose videos.
+    pub caller: CallerId,
+    /// When the span began.
+    pub at: Timestamp,
+    /// Units charged in it.
+    pub units: u64,
+}
+
+/// The videos that a caller asked for in a span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// When the span began.
+    pub at: Timestamp,
+    /// How many.
+    pub videos: u64,
+    /// Of these, how many failed.
+    pub failed: u64,
+    /// Units that they were charged.
+    pub units: u64,
 }
 
 /// What is known about a client key. The key itself is not.
@@ -39,8 +95,15 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
     /// When it was last used, as far as that was told.
     pub last_used_at: Option<Timestamp>,
-    /// Since when it is not valid any more.
+    /// Since when, or from when on, it is not valid any more.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// Whether it opens anything at that time.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none_or(|at| now < at)
+    }
 }
 
 impl Store {
@@ -54,8 +117,55 @@ impl Store {
     /// # Errors
     /// When the database fails, or holds what makes no sense.
     pub async fn callers(&self) -> Result<Vec<Caller>, StoreError> {
-        let sql = sql!("SELECT id, name, created_at FROM callers ORDER BY id");
+        let sql = sql!(
+            "SELECT id, name, created_at, max_in_flight, requests_per_minute, units_per_day \
+             FROM callers ORDER BY id"
+        );
         self.read(move |db| db.query(&CALLERS, sql, &[], read_caller)).await
+    }
+
+    /// Changes what a caller may use. False when it is not known.
+    pub fn set_limits(&self, caller: CallerId, limits: CallerLimits) -> Pending<bool> {
+        self.write(SetLimits { caller, limits })
+    }
+
+    /// What every caller's videos were charged after `since`, in spans of `grain`, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn spent_by_callers(
+        &self,
+        since: Timestamp,
+        grain: Duration,
+    ) -> Result<Vec<Spent>, StoreError> {
+        let grain = millis(grain);
+        let read = move |row: &Row<'_>| {
+            let at = Timestamp::from_millis(row.get::<i64>("slot")?.saturating_mul(grain));
+            Ok(Spent { caller: row.get("caller")?, at, units: row.get("units")? })
+        };
+        self.read(move |db| db.query(&CALLERS, &SPENT, &args![since, grain], read)).await
+    }
+
+    /// The last `most` videos that a caller asked for at `since` or later, counted in spans of `grain`, oldest
+    /// first.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what makes no sense.
+    pub async fn asked_by_caller(
+        &self,
+        caller: CallerId,
+        since: Timestamp,
+        grain: Duration,
+        most: u32,
+    ) -> Result<Vec<Asked>, StoreError> {
+        let grain = millis(grain);
+        let first = first_of(since);
+        let read = move |row: &Row<'_>| {
+            let at = Timestamp::from_millis(row.get::<i64>("slot")?.saturating_mul(grain));
+            let (videos, failed) = (row.get("videos")?, row.get("failed")?);
+            Ok(Asked { at, videos, failed, units: row.get("units")? })
+        };
+        self.read(move |db| db.query(&CALLERS, &ASKED, &args![caller, first, most, grain], read)).await
     }
 
     /// Adds a client key: its hash and, as `hint`, its first characters. A hash that is known already is an
@@ -83,7 +193,21 @@ impl Store {
         self.read(move |db| db.query(&KEYS, sql, &[], read_key)).await
     }
 
-    /// Makes a client key invalid. False when it is not known, or was revoked before.
+    /// Adds a client key with the caller and the name of another, which is valid until `keep_until` from now on,
+    /// unless its end is sooner anyway. `None` when that one is not known, or not valid at `now`.
+    pub fn rotate_key(
+        &self,
+        id: KeyId,
+        hash: [u8; 32],
+        hint: &str,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) -> Pending<Option<KeyId>> {
+        self.write(RotateKey { id, hash, hint: hint.to_owned(), keep_until, now })
+    }
+
+    /// Makes a client key invalid from `at` on, which may be in the future. False when it is not known, or its
+    /// end was not later before.
     pub fn revoke_key(&self, id: KeyId, at: Timestamp) -> Pending<bool> {
         self.write(RevokeKey { id, at })
     }
@@ -112,6 +236,24 @@ impl Write for AddCaller {
     }
 }
 
+struct SetLimits {
+    caller: CallerId,
+    limits: CallerLimits,
+}
+
+impl Write for SetLimits {
+    type Answer = bool;
+
+    fn apply(&self, db: &Db) -> Result<bool, StoreError> {
+        let sql = sql!(
+            "UPDATE callers SET max_in_flight = $2, requests_per_minute = $3, units_per_day = $4 WHERE id = $1"
+        );
+        let CallerLimits { max_in_flight, requests_per_minute, units_per_day } = self.limits;
+        let values = args![self.caller, max_in_flight, requests_per_minute, units_per_day];
+        Ok(db.execute(sql, &values)? > 0)
+    }
+}
+
 struct AddKey {
     caller: CallerId,
     name: String,
@@ -134,6 +276,29 @@ impl Write for AddKey {
     }
 }
 
+struct RotateKey {
+    id: KeyId,
+    hash: [u8; 32],
+    hint: String,
+    keep_until: Timestamp,
+    now: Timestamp,
+}
+
+impl Write for RotateKey {
+    type Answer = Option<KeyId>;
+
+    fn apply(&self, db: &Db) -> Result<Option<KeyId>, StoreError> {
+        let insert = sql!(
+            "INSERT INTO keys (caller, name, hash, hint, created_at) SELECT caller, name, $2, $3, $4 FROM keys \
+             WHERE id = $1 AND (revoked_at IS NULL OR revoked_at > $4) RETURNING id"
+        );
+        let values = args![self.id, self.hash, self.hint, self.now];
+        let Some(new) = db.query_one(&KEYS, insert, &values, |row| row.get("id"))? else { return Ok(None) };
+        RevokeKey { id: self.id, at: self.keep_until }.apply(db)?;
+        Ok(Some(new))
+    }
+}
+
 struct RevokeKey {
     id: KeyId,
     at: Timestamp,
@@ -143,7 +308,8 @@ impl Write for RevokeKey {
     type Answer = bool;
 
     fn apply(&self, db: &Db) -> Result<bool, StoreError> {
-        let sql = sql!("UPDATE keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+        let sql =
+            sql!("UPDATE keys SET revoked_at = $2 WHERE id = $1 AND (revoked_at IS NULL OR revoked_at > $2)");
         Ok(db.execute(sql, &args![self.id, self.at])? > 0)
     }
 }
@@ -166,7 +332,16 @@ impl Write for TouchKey {
 }
 
 fn read_caller(row: &Row<'_>) -> Result<Caller, StoreError> {
-    Ok(Caller { id: row.get("id")?, name: row.get("name")?, created_at: row.get("created_at")? })
+    let limits = CallerLimits {
+        max_in_flight: row.get("max_in_flight")?,
+        requests_per_minute: row.get("requests_per_minute")?,
+        units_per_day: row.get("units_per_day")?,
+    };
+    Ok(Caller { id: row.get("id")?, name: row.get("name")?, created_at: row.get("created_at")?, limits })
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn read_key(row: &Row<'_>) -> Result<KeyRecord, StoreError> {
@@ -181,4 +356,22 @@ fn read_key(row: &Row<'_>) -> Result<KeyRecord, StoreError> {
         last_used_at: row.get("last_used_at")?,
         revoked_at: row.get("revoked_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MasterKey;
+
+    #[test]
+    fn what_callers_used_is_found_along_the_indexes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("filmgate.db");
+        drop(Store::open(&path, &MasterKey::generate()).unwrap());
+        let db = Db::reader(&path).unwrap();
+        let spent = db.plan(&SPENT).join("; ");
+        assert!(spent.contains("SEARCH a USING INDEX attempts_settled (settled_at>?)"), "{spent}");
+        let asked = db.plan(&ASKED).join("; ");
+        assert!(asked.contains("SEARCH j USING INDEX jobs_by_caller (caller=? AND id>?)"), "{asked}");
+    }
 }

@@ -6,6 +6,7 @@
 //! or fewer values than names is refused. A [`Sql`] remembers where SQLite put the names: looking them up
 //! each time took a seventh of the writer's time.
 
+mod functions;
 mod values;
 
 use std::borrow::Cow;
@@ -105,6 +106,7 @@ impl Db {
             // Otherwise a statement may be prepared anew for each value, in the hope of a better plan.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             connection.execute_batch(PRAGMAS)?;
+            functions::register(&connection)?;
             Ok(connection)
         };
         connect().map(Self).map_err(|e| opening(path, &e))

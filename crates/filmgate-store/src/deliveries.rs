@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_found_among_what_is_pending() {
+    fn what_is_looked_for_often_has_an_index() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("filmgate.db");
         drop(Store::open(&path, &MasterKey::generate()).unwrap());
@@ -414,5 +414,11 @@ mod tests {
             let plan = db.plan(sql).join("; ");
             assert!(plan.contains("deliveries USING COVERING INDEX deliveries_pending"), "{plan}");
         }
+        let plan = |filter: DeliveryFilter| db.plan(&filtered(&filter).0)[0].clone();
+        let (job, state) = (Some(JobId::from_bytes([1; 16])), Some(DeliveryState::GivenUp));
+        let of_job = plan(DeliveryFilter { job, ..DeliveryFilter::default() });
+        assert_eq!(of_job, "SEARCH d USING INDEX deliveries_of_job (job=?)");
+        let given_up = plan(DeliveryFilter { state, ..DeliveryFilter::default() });
+        assert_eq!(given_up, "SCAN d USING INDEX deliveries_given_up");
     }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use filmgate_domain::{
-    Attempt, CallerId, Delivered, Fault, Job, JobFailure, JobId, JobState, Seconds, Shape, Timestamp,
-    TokenInfo, VideoSpec,
+    Attempt, Delivered, Fault, Job, JobFailure, JobId, JobState, Seconds, Shape, Timestamp, TokenInfo,
+    VideoSpec,
 };
 use tokio::sync::Notify;
 
 use crate::answers::{self, Claim};
 use crate::attempts::{self, seconds};
-use crate::db::{Bind, Db, Row, Sql, Table, Value, args, sql};
+use crate::db::{Db, Row, Sql, Table, Value, args, sql};
 use crate::deliveries;
 use crate::tokens::{self, TokenState};
 use crate::writer::Write;
 use crate::{Pending, Store, StoreError};
 
-const JOBS: Table = Table { name: "jobs", key: &["id"] };
+pub(crate) const JOBS: Table = Table { name: "jobs", key: &["id"] };
 
 macro_rules! columns {
     () => {
@@ -29,7 +29,7 @@ macro_rules! columns {
     };
 }
 
-const SELECT: &str = concat!("SELECT ", columns!(), " FROM jobs");
+pub(crate) const SELECT: &str = concat!("SELECT ", columns!(), " FROM jobs");
 static BY_ID: Sql = Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1"));
 static UNFINISHED: Sql =
     Sql::new(concat!("SELECT ", columns!(), " FROM jobs WHERE finished_at IS NULL ORDER BY id"));
@@ -64,29 +64,6 @@ static ADVANCE: Sql = Sql::new(
      delivered_bytes = $15, delivered_sha256 = $16, wait_until = $17 \
      WHERE id = $1 AND finished_at IS NULL",
 );
-
-/// Which jobs to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JobFilter {
-    /// Only this caller's.
-    pub caller: Option<CallerId>,
-    /// Only those in this state.
-    pub state: Option<JobState>,
-    /// At most this many; 100 by default.
-    pub limit: u32,
-    /// Only those that come after this one in the chosen order (to page on).
-    pub after: Option<JobId>,
-    /// Oldest first; otherwise newest first.
-    pub ascending: bool,
-    /// Also those that their callers deleted.
-    pub deleted: bool,
-}
-
-impl Default for JobFilter {
-    fn default() -> Self {
-        Self { caller: None, state: None, limit: 100, after: None, ascending: false, deleted: false }
-    }
-}
 
 /// The file of a completed job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,19 +119,6 @@ impl Store {
     /// When the database fails, or holds what makes no sense.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.read(move |db| Ok(list(db, &BY_ID, &args![id])?.pop())).await
-    }
-
-    /// Jobs with all their attempts, ordered by id, which is by the time they were admitted.
-    ///
-    /// # Errors
-    /// When the database fails, or holds what makes no sense.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
-        let filter = *filter;
-        self.read(move |db| {
-            let (sql, values) = filtered(&filter);
-            list(db, &sql, &values)
-        })
-        .await
     }
 
     /// Every job that is not final, oldest first.
@@ -354,39 +318,12 @@ fn exists(db: &Db, id: JobId) -> Result<bool, StoreError> {
 }
 
 /// The jobs of a query, with their attempts.
-fn list(db: &Db, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<Job>, StoreError> {
+pub(crate) fn list(db: &Db, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<Job>, StoreError> {
     let mut jobs = db.query(&JOBS, sql, values, read_job)?;
     for job in &mut jobs {
         job.attempts = attempts::of_job(db, job.id)?;
     }
     Ok(jobs)
-}
-
-/// States are written into the text, since only so SQLite can tell that a partial index will do.
-fn filtered(filter: &JobFilter) -> (Sql, Vec<Value<'_>>) {
-    let mut conditions: Vec<String> = Vec::new();
-    let mut values = Vec::new();
-    if let Some(caller) = &filter.caller {
-        values.push(caller.value());
-        conditions.push(format!("caller = ${}", values.len()));
-    }
-    if !filter.deleted {
-        conditions.push("deleted_at IS NULL".to_owned());
-    }
-    if let Some(state) = filter.state {
-        let unfinished = if state.is_final() { "" } else { " AND finished_at IS NULL" };
-        conditions.push(format!("state = '{state}'{unfinished}"));
-    }
-    let (beyond, order) = if filter.ascending { (">", "ASC") } else { ("<", "DESC") };
-    if let Some(after) = &filter.after {
-        values.push(after.value());
-        conditions.push(format!("id {beyond} ${}", values.len()));
-    }
-    values.push(filter.limit.value());
-    let filtered = if conditions.is_empty() { "" } else { " WHERE " };
-    let conditions = conditions.join(" AND ");
-    let sql = format!("{SELECT}{filtered}{conditions} ORDER BY id {order} LIMIT ${}", values.len());
-    (Sql::built(sql), values)
 }
 
 fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
@@ -481,21 +418,11 @@ mod tests {
     use crate::{MasterKey, Store};
 
     #[test]
-    fn lists_go_along_an_index() {
+    fn what_is_looked_for_goes_along_an_index() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("filmgate.db");
         drop(Store::open(&path, &MasterKey::generate()).unwrap());
         let db = Db::reader(&path).unwrap();
-        let list = |caller: Option<i64>, state: Option<JobState>| {
-            let (caller, after) = (caller.map(CallerId), Some(JobId::from_bytes([1; 16])));
-            db.plan(&filtered(&JobFilter { caller, state, after, ..JobFilter::default() }).0)
-        };
-        assert_eq!(list(None, None), ["SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id<?)"]);
-        assert_eq!(list(Some(1), None), ["SEARCH jobs USING INDEX jobs_by_caller (caller=? AND id<?)"]);
-        assert_eq!(list(None, Some(JobState::Failed)), ["SEARCH jobs USING INDEX jobs_failed (id<?)"]);
-        let running = list(None, Some(JobState::Running));
-        assert_eq!(running, ["SEARCH jobs USING INDEX jobs_unfinished (id<?)"]);
-
         assert_eq!(db.plan(&UNFINISHED), ["SCAN jobs USING INDEX jobs_unfinished"]);
         assert_eq!(db.plan(&FILES)[0], "SCAN jobs USING INDEX jobs_with_file");
         let finished = "SEARCH jobs USING INDEX jobs_finished (state=? AND finished_at>?)";

@@ -23,8 +23,10 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod about;
 mod answers;
 mod attempts;
+mod audit;
 mod callers;
 mod db;
 mod deliveries;
@@ -32,10 +34,13 @@ mod error;
 mod event_id;
 #[cfg(test)]
 mod inside;
+mod job_list;
 mod jobs;
 mod migrate;
+mod minutes;
 mod reader;
 mod secrets;
+mod sessions;
 mod tokens;
 mod webhooks;
 mod writer;
@@ -44,14 +49,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use about::About;
 pub use answers::{ANSWERS_KEPT, Answer, Claim, Remembered, Scope};
-pub use callers::{Caller, KeyRecord};
+pub use attempts::{TokenAttempt, TokenHistory};
+pub use audit::{AuditEntry, AuditFilter};
+pub use callers::{Asked, Caller, CallerLimits, KeyRecord, Spent};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, Due, Try};
 pub use error::StoreError;
 pub use event_id::{EventId, NoEventId};
-pub use jobs::{JobFilter, StoredFile};
+pub use job_list::{JobCount, JobFilter, JobPage};
+pub use jobs::StoredFile;
+pub use minutes::{MINUTES_KEPT, MinuteRow};
 pub use secrets::{MasterKey, NotAMasterKey, hash_key};
-pub use tokens::{Added, StoredToken};
+pub use sessions::Session;
+pub use tokens::{Added, Known, StoredToken};
 pub use webhooks::Webhook;
 pub use writer::Pending;
 

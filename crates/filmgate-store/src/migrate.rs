@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_inputs_and_choices.sql"),
     include_str!("../migrations/0003_idempotency.sql"),
     include_str!("../migrations/0004_webhooks.sql"),
+    include_str!("../migrations/0005_operators_page.sql"),
 ];
 
 /// "flmg" in the file's header: this database is filmgate's.

@@ -1,5 +1,6 @@
 //! Upstream tokens: their sealed secrets and what they went through.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use filmgate_domain::{Secret, Timestamp, TokenId, TokenInfo, TokenStatus};
@@ -32,6 +33,17 @@ pub enum Added {
     Revived(TokenId),
 }
 
+/// What is known of a token that might be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: it would be new.
+    No,
+    /// A token with this secret is there, maybe in another pool.
+    Present(TokenId),
+    /// A token of this secret and pool was removed, and would come back.
+    Removed(TokenId),
+}
+
 impl Store {
     /// Every token, by id: those in use, and removed ones whose secret unfinished jobs still need.
     ///
@@ -59,6 +71,22 @@ impl Store {
         self.write(AddTokens { tokens, sealer })
     }
 
+    /// What is known of each of these (pool and secret), in the same order. Nothing is added.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_tokens(&self, tokens: Vec<(Box<str>, Secret)>) -> Result<Vec<Known>, StoreError> {
+        let sealer = Arc::clone(&self.0.sealer);
+        let of = move |db: &Db, (pool, secret): &(Box<str>, Secret)| {
+            let fingerprint = sealer.fingerprint(secret.expose());
+            if let Some(id) = present(db, &fingerprint)? {
+                return Ok(Known::Present(id));
+            }
+            Ok(removed(db, &fingerprint, pool)?.map_or(Known::No, Known::Removed))
+        };
+        self.read(move |db| tokens.iter().map(|token| of(db, token)).collect()).await
+    }
+
     /// Writes what tokens went through, their notes and their tags.
     pub fn save_tokens(&self, tokens: &[&TokenInfo]) -> Pending<()> {
         let states = tokens.iter().map(|info| (TokenState::new(info), Labels::new(info)));
@@ -68,7 +96,12 @@ impl Store {
     /// Marks a token as removed (the first time stands). Its secret is wiped at once when no unfinished job
     /// has used it; otherwise with [`Store::wipe_token`], or when the store is opened the next time.
     pub fn remove_token(&self, id: TokenId, at: Timestamp) -> Pending<()> {
-        self.write(RemoveToken { id, at })
+        self.remove_tokens(vec![id], at)
+    }
+
+    /// The same with several tokens: all of them, or none.
+    pub fn remove_tokens(&self, ids: Vec<TokenId>, at: Timestamp) -> Pending<()> {
+        self.write(RemoveTokens { ids, at })
     }
 
     /// Wipes the secret of a removed token. One that is not removed, or came back, keeps its secret.
@@ -206,14 +239,10 @@ impl Write for AddTokens {
 }
 
 fn add(db: &Db, token: &NewToken, sealer: &Sealer) -> Result<Added, StoreError> {
-    let id = |row: &Row<'_>| row.get::<TokenId>("id");
-    let present = sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NULL");
-    if let Some(present) = db.query_one(&TOKENS, present, &args![token.fingerprint], id)? {
+    if let Some(present) = present(db, &token.fingerprint)? {
         return Ok(Added::Duplicate(present));
     }
-    let removed =
-        sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NOT NULL AND pool = $2");
-    if let Some(removed) = db.query_one(&TOKENS, removed, &args![token.fingerprint, token.pool], id)? {
+    if let Some(removed) = removed(db, &token.fingerprint, &token.pool)? {
         fill(db, removed, token, sealer)?;
         return Ok(Added::Revived(removed));
     }
@@ -236,11 +265,25 @@ fn add(db: &Db, token: &NewToken, sealer: &Sealer) -> Result<Added, StoreError> 
             labels.tags,
             labels.note
         ],
-        id,
+        read_id,
     )?;
     let new = new.ok_or_else(|| StoreError::missing("token", "that was just added"))?;
     fill(db, new, token, sealer)?;
     Ok(Added::New(new))
+}
+
+fn present(db: &Db, fingerprint: &[u8; 32]) -> Result<Option<TokenId>, StoreError> {
+    let sql = sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NULL");
+    db.query_one(&TOKENS, sql, &args![*fingerprint], read_id)
+}
+
+fn removed(db: &Db, fingerprint: &[u8; 32], pool: &str) -> Result<Option<TokenId>, StoreError> {
+    let sql = sql!("SELECT id FROM tokens WHERE fingerprint = $1 AND removed_at IS NOT NULL AND pool = $2");
+    db.query_one(&TOKENS, sql, &args![*fingerprint, pool], read_id)
+}
+
+fn read_id(row: &Row<'_>) -> Result<TokenId, StoreError> {
+    row.get("id")
 }
 
 /// Writes everything about a token into its row.
@@ -255,28 +298,36 @@ fn fill(db: &Db, id: TokenId, token: &NewToken, sealer: &Sealer) -> Result<(), S
     save_labels(db, id, &token.labels)
 }
 
-struct RemoveToken {
-    id: TokenId,
+struct RemoveTokens {
+    ids: Vec<TokenId>,
     at: Timestamp,
 }
 
-impl Write for RemoveToken {
+impl Write for RemoveTokens {
     type Answer = ();
 
     fn apply(&self, db: &Db) -> Result<(), StoreError> {
+        let needed: HashSet<i64> =
+            db.query(&TOKENS, &NEEDED, &[], |row| row.get("token"))?.into_iter().collect();
         let mark = sql!("UPDATE tokens SET removed_at = COALESCE(removed_at, $2) WHERE id = $1");
-        if db.execute(mark, &args![self.id, self.at])? == 0 {
-            return Err(StoreError::missing("token", self.id));
+        let wipe = sql!("UPDATE tokens SET sealed = NULL WHERE id = $1");
+        for id in &self.ids {
+            if db.execute(mark, &args![id, self.at])? == 0 {
+                return Err(StoreError::missing("token", id));
+            }
+            if !needed.contains(&id.0) {
+                db.execute(wipe, &args![id])?;
+            }
         }
-        db.execute(&WIPE_UNLESS_NEEDED, &args![self.id]).map(drop)
+        Ok(())
     }
 }
 
-/// This goes through the unfinished jobs: an index on the tokens of open attempts would cost every job more
-/// than it would spare the few people who remove tokens. SQLite takes a cross join in the order given.
-static WIPE_UNLESS_NEEDED: Sql = Sql::new(
-    "UPDATE tokens SET sealed = NULL WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM jobs j \
-     CROSS JOIN attempts a WHERE a.job = j.id AND j.finished_at IS NULL AND a.token = $1)",
+/// The tokens that unfinished jobs have used. This goes through those jobs: an index on the tokens of open
+/// attempts would cost every job more than it would spare the few people who remove tokens. SQLite takes a cross
+/// join in the order given.
+static NEEDED: Sql = Sql::new(
+    "SELECT DISTINCT a.token FROM jobs j CROSS JOIN attempts a WHERE a.job = j.id AND j.finished_at IS NULL",
 );
 
 struct WipeToken(TokenId);
@@ -345,7 +396,7 @@ mod tests {
         let path = directory.path().join("filmgate.db");
         drop(Store::open(&path, &MasterKey::generate()).unwrap());
         let db = Db::reader(&path).unwrap();
-        for sql in [&SELECT, &WIPE_UNLESS_NEEDED, &WIPE_DRAINED] {
+        for sql in [&SELECT, &NEEDED, &WIPE_DRAINED] {
             let plan = db.plan(sql).join("; ");
             assert!(
                 plan.contains("SCAN j USING INDEX jobs_unfinished; SEARCH a USING PRIMARY KEY (job=?)"),

@@ -12,6 +12,8 @@ mod callers;
 mod durability;
 #[path = "contract/jobs.rs"]
 mod jobs;
+#[path = "contract/minutes.rs"]
+mod minutes;
 #[path = "contract/tokens.rs"]
 mod tokens;
 #[path = "contract/webhooks.rs"]

@@ -65,6 +65,15 @@ impl DataDir {
         self.kept(ADMIN_KEY, false, || Ok(filmgate_http::new_key("fga-")?))
     }
 
+    /// Makes a key that the operator has already the admin key. One that is there stays, and is an error.
+    pub(crate) fn adopt_admin_key(&self, key: &str) -> anyhow::Result<()> {
+        let path = self.path.join(ADMIN_KEY);
+        if path.exists() {
+            bail!("{} is there already", path.display());
+        }
+        write_private(&path, key)
+    }
+
     /// What a file holds; a fresh value is written when there is no file, unless it must be there.
     fn kept(
         &self,
@@ -96,6 +105,16 @@ impl DataDir {
     pub(crate) fn forget_server(&self) {
         // The lock tells whether a server runs; a leftover of this file misleads nobody.
         let _ = std::fs::remove_file(self.path.join(SERVER));
+    }
+}
+
+/// The admin key that a data directory keeps, if it has one. Nothing is made.
+pub(crate) fn admin_key_of(path: &Path) -> anyhow::Result<Option<String>> {
+    let path = path.join(ADMIN_KEY);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }
 
@@ -184,6 +203,19 @@ mod tests {
             let mode = std::fs::metadata(dir.path().join(ADMIN_KEY)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn an_operators_own_admin_key_is_taken_where_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(admin_key_of(&dir.path().join("nowhere")).unwrap(), None);
+        let held = DataDir::take(dir.path()).unwrap();
+        held.adopt_admin_key("their-own-admin-key").unwrap();
+        assert_eq!(admin_key_of(dir.path()).unwrap().as_deref(), Some("their-own-admin-key"));
+        assert_eq!(held.admin_key().unwrap(), ("their-own-admin-key".to_owned(), false));
+        let error = held.adopt_admin_key("another").unwrap_err();
+        assert!(error.to_string().contains("is there already"), "{error}");
+        assert_eq!(held.admin_key().unwrap().0, "their-own-admin-key");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use filmgate_domain::TokenId;
+use filmgate_engine::Deed;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -75,11 +76,11 @@ pub(crate) async fn run(running: &Running, client_key: &str, as_json: bool) -> a
     for scenario in &SCENARIOS {
         let switched_off = if scenario.without_super { super_tokens(running) } else { Vec::new() };
         for token in &switched_off {
-            running.engine.disable_token(*token).await?;
+            running.engine.change_token(*token, Deed::Disable).await?;
         }
         jobs.push(tour.create(scenario).await);
         for token in switched_off {
-            running.engine.enable_token(token).await?;
+            running.engine.change_token(token, Deed::Enable).await?;
         }
     }
     if !as_json {

@@ -7,3 +7,4 @@ mod demo_tour;
 mod live;
 pub mod logging;
 pub mod start;
+mod telemetry;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use filmgate_domain::{Clock as _, Secret, TokenId, TokenInfo};
-use filmgate_engine::{Engine, Parts, SystemClock};
+use filmgate_engine::{Engine, OnEnd, Parts, SystemClock};
 use filmgate_http::{App, AppParts, Configuration as _, Limits, new_key, router, serve};
 use filmgate_store::{Store, hash_key};
 use rand::SeedableRng as _;
@@ -19,6 +19,7 @@ use crate::config::{self, Config, Loaded, Sources};
 use crate::data_dir::{self, DataDir};
 use crate::live::{Live, engine_settings, http_settings};
 use crate::logging;
+use crate::telemetry::Traces;
 
 /// How to start.
 pub struct Options {
@@ -56,6 +57,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     /// Delivers webhooks.
     telling: JoinHandle<()>,
+    traces: Traces,
 }
 
 /// The parts of a gateway, before anything listens.
@@ -64,6 +66,17 @@ struct Assembled {
     app: App,
     live: Arc<Live>,
     admin_key: (String, bool),
+}
+
+/// Whether jobs move on.
+enum Work {
+    /// They do.
+    Yes {
+        /// Told each that ends.
+        on_end: Option<OnEnd>,
+    },
+    /// The books can be read and kept, and nothing is sent or fetched.
+    No,
 }
 
 /// Starts a gateway.
@@ -86,7 +99,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         tracing::warn!("{warning}");
     }
     let config = loaded.config.clone();
-    let assembled = assemble(options.sources, &held, loaded, listening, true).await?;
+    let (traces, on_end) = Traces::start();
+    let assembled = assemble(options.sources, &held, loaded, listening, Work::Yes { on_end }).await?;
     let Assembled { engine, app, live, admin_key: (admin_key, is_new_admin_key) } = assembled;
     adopt_xai_key(&engine, &config).await?;
     let first_client_key = first_client_key(&engine, &app).await?;
@@ -110,6 +124,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         stop,
         serving,
         telling,
+        traces,
     })
 }
 
@@ -145,6 +160,7 @@ impl Running {
         if served.is_err() || told.is_err() || !self.engine.stop(self.grace).await {
             tracing::warn!("stopped before everything had ended; the next start goes on with it");
         }
+        self.traces.stop().await;
         self.held.forget_server();
     }
 }
@@ -174,7 +190,7 @@ pub async fn offline(sources: &Sources, data_dir: &Path) -> anyhow::Result<Offli
     let loaded = load(sources)?;
     let held = DataDir::take(data_dir)?;
     let listening = loaded.config.server.listen;
-    let assembled = assemble(sources.clone(), &held, loaded, listening, false).await?;
+    let assembled = assemble(sources.clone(), &held, loaded, listening, Work::No).await?;
     let Assembled { engine, app, admin_key: (admin_key, _), .. } = assembled;
     Ok(Offline { router: router(app), admin_key, engine, _held: held })
 }
@@ -200,7 +216,7 @@ async fn assemble(
     held: &DataDir,
     loaded: Loaded,
     listening: SocketAddr,
-    works: bool,
+    work: Work,
 ) -> anyhow::Result<Assembled> {
     let master_key = held.master_key()?;
     let store = Store::open(&held.database(), &master_key)
@@ -209,7 +225,12 @@ async fn assemble(
     let media_dir = loaded.config.media_dir(held.path());
     let settings = engine_settings(&loaded, listening, |_, _| None)?;
     let (timer, link_key) = (Arc::new(SystemClock), master_key.derive("links"));
-    let engine = Engine::start(Parts { store, timer, rng, media_dir, link_key, works, settings }).await?;
+    let (works, on_end) = match work {
+        Work::Yes { on_end } => (true, on_end),
+        Work::No => (false, None),
+    };
+    let parts = Parts { store, timer, rng, media_dir, link_key, works, on_end, settings };
+    let engine = Engine::start(parts).await?;
     let admin_key = held.admin_key()?;
     let http = http_settings(&loaded.config);
     let new_file = held.path().join("filmgate.toml");

@@ -218,10 +218,12 @@ impl Pair {
                 manager.cool_until(TokenId(token), now + pause, now);
                 let usable = naive.token_mut(TokenId(token)).filter(|t| !t.disabled && !t.expired);
                 usable.into_iter().for_each(|token| token.pause_until = Some(now + pause));
+                naive.token_mut(TokenId(token)).into_iter().for_each(|token| token.last_refusal = None);
             }
             Op::Disable { token } => {
                 let known = naive.token_mut(TokenId(token)).map(|token| {
                     (token.disabled, token.expired, token.pause_until) = (true, false, None);
+                    token.last_refusal = None;
                 });
                 assert_eq!(manager.disable(TokenId(token), now), known.is_some());
             }
@@ -232,8 +234,13 @@ impl Pair {
             Op::Reset { token } => {
                 let known = naive.token_mut(TokenId(token)).map(|token| {
                     (token.expired, token.pause_until, token.refusals_in_a_row) = (false, None, 0);
+                    token.last_refusal = None;
                 });
                 assert_eq!(manager.reset(TokenId(token), now), known.is_some());
+            }
+            Op::Forgive { token } => {
+                let forgiven = naive.token_mut(TokenId(token)).is_some_and(naive::Token::forgive);
+                assert_eq!(manager.forgive(TokenId(token), now), forgiven);
             }
             Op::Remove { token } => {
                 let known = naive.token(TokenId(token)).is_some();

@@ -34,6 +34,9 @@ pub(crate) struct Token {
     pub(crate) uses: u64,
     pub(crate) refusals: u64,
     pub(crate) refusals_in_a_row: u32,
+    /// The last refusal, while it is known: whether it counts in the row, the pause that it found, and whether
+    /// it found the token expired.
+    pub(crate) last_refusal: Option<(bool, Option<Timestamp>, bool)>,
     pub(crate) history: Vec<Past>,
 }
 
@@ -93,6 +96,7 @@ impl Token {
             uses: 0,
             refusals: 0,
             refusals_in_a_row: 0,
+            last_refusal: None,
             history: opening.into_iter().collect(),
         };
         token.take_over(info);
@@ -109,6 +113,30 @@ impl Token {
         self.uses = info.use_count;
         self.refusals = info.fail_count;
         self.refusals_in_a_row = info.failures_in_a_row;
+        self.last_refusal = None;
+    }
+
+    /// As if the last refusal had not been. True when there was one.
+    pub(crate) fn forgive(&mut self) -> bool {
+        if self.refusals == 0 {
+            return false;
+        }
+        let too_many = |token: &Self| token.refusals_in_a_row >= FAIL_THRESHOLD;
+        let were_too_many = too_many(self);
+        let known = self.last_refusal.take();
+        let (counts, pause_before, expired_before) = known.unwrap_or((true, None, false));
+        self.refusals -= 1;
+        if counts {
+            self.refusals_in_a_row = self.refusals_in_a_row.saturating_sub(1);
+        }
+        // When nobody knows, it goes by the numbers.
+        if if known.is_some() { !expired_before } else { were_too_many && !too_many(self) } {
+            self.expired = false;
+        }
+        if !self.expired && !self.disabled {
+            self.pause_until = pause_before;
+        }
+        true
     }
 
     pub(crate) fn status(&self, at: Timestamp) -> TokenStatus {
@@ -245,6 +273,8 @@ impl Naive {
     pub(crate) fn blame(&mut self, id: TokenId, blame: &Blame, now: Timestamp) {
         let Some(token) = self.token_mut(id) else { return };
         token.refusals += 1;
+        let pause = token.pause_until.filter(|until| *until > now);
+        token.last_refusal = Some((matches!(blame, Blame::Unauthorized { .. }), pause, token.expired));
         match blame {
             Blame::RateLimited { until, .. } => token.pause(until.unwrap_or(now + FIRST_PAUSE)),
             Blame::Unauthorized { .. } => {
@@ -268,6 +298,7 @@ impl Naive {
     pub(crate) fn restart(&mut self) -> bool {
         let mut brought_back = false;
         for n in 0..self.tokens.len() {
+            self.tokens[n].last_refusal = None;
             let limited = self.limits_submissions(self.tokens[n].id);
             for past in &mut self.tokens[n].history {
                 let is_submission = limited && !past.opening;

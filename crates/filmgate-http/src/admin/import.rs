@@ -11,7 +11,62 @@ pub(crate) struct Read {
     /// Tokens, each with where it stood.
     pub(crate) tokens: Vec<(String, Parsed)>,
     /// What is no token: where it stood, and why.
-    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) refused: Vec<(String, Unfit)>,
+}
+
+/// Why something is not taken in as a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("the token is empty")]
+    Empty,
+    #[error("the token is longer than {LONGEST} characters")]
+    TooLong,
+    #[error("the token has characters that no credential has (spaces, or not ASCII)")]
+    OddCharacters,
+    #[error("there is no `token` in it")]
+    WithoutToken,
+    #[error("`token` must be a string, not {0}")]
+    TokenIsNoText(&'static str),
+    #[error("expected a token, found {0}")]
+    NoToken(&'static str),
+    #[error("expected a list of tokens, found {0}")]
+    NoList(&'static str),
+    #[error("`status` {0}")]
+    OddStatus(String),
+    #[error("lines of tokens name no pool: name one for them")]
+    LinesWithoutPool,
+    #[error("name a pool for it")]
+    ListWithoutPool,
+    #[error("not valid JSON: {0}")]
+    NotJson(String),
+    #[error("there is no pool {0}")]
+    NoSuchPool(String),
+    #[error(
+        "pool {0} belongs to the official xAI API, which takes API keys (xai-…), not session cookies of \
+         another product; name a compatible server with --upstream URL"
+    )]
+    SessionCookie(String),
+}
+
+impl Unfit {
+    /// A word for each, and what it is about.
+    pub(crate) fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Empty => ("empty", ""),
+            Self::TooLong => ("too-long", ""),
+            Self::OddCharacters => ("odd-characters", ""),
+            Self::WithoutToken => ("without-token", ""),
+            Self::TokenIsNoText(kind) => ("token-is-no-text", kind),
+            Self::NoToken(kind) => ("no-token", kind),
+            Self::NoList(kind) => ("no-list", kind),
+            Self::OddStatus(status) => ("odd-status", status),
+            Self::LinesWithoutPool => ("lines-without-pool", ""),
+            Self::ListWithoutPool => ("list-without-pool", ""),
+            Self::NotJson(error) => ("not-json", error),
+            Self::NoSuchPool(pools) => ("no-such-pool", pools),
+            Self::SessionCookie(pool) => ("session-cookie", pool),
+        }
+    }
 }
 
 /// A token that was read.
@@ -41,19 +96,19 @@ pub(crate) fn read(text: &str, pool: Option<&str>, now: Timestamp) -> Read {
         }
         Ok(list) => match pool {
             Some(pool) => read_list(&mut read, pool, list, now),
-            None => read.refuse("the list", "name a pool for it"),
+            None => read.refuse("the list", Unfit::ListWithoutPool),
         },
-        Err(error) => read.refuse(&format!("line {}", error.line()), &format!("not valid JSON: {error}")),
+        Err(error) => read.refuse(&format!("line {}", error.line()), Unfit::NotJson(error.to_string())),
     }
     read
 }
 
 impl Read {
-    fn refuse(&mut self, place: &str, why: &str) {
-        self.refused.push((place.to_owned(), why.to_owned()));
+    fn refuse(&mut self, place: &str, why: Unfit) {
+        self.refused.push((place.to_owned(), why));
     }
 
-    fn take(&mut self, place: String, token: Result<Parsed, String>) {
+    fn take(&mut self, place: String, token: Result<Parsed, Unfit>) {
         match token {
             Ok(parsed) => self.tokens.push((place, parsed)),
             Err(why) => self.refused.push((place, why)),
@@ -63,7 +118,7 @@ impl Read {
 
 fn read_lines(read: &mut Read, text: &str, pool: Option<&str>, now: Timestamp) {
     let Some(pool) = pool else {
-        return read.refuse("line 1", "lines of tokens name no pool: name one for them");
+        return read.refuse("line 1", Unfit::LinesWithoutPool);
     };
     for (nth, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -75,31 +130,31 @@ fn read_lines(read: &mut Read, text: &str, pool: Option<&str>, now: Timestamp) {
 
 fn read_list(read: &mut Read, pool: &str, list: Value, now: Timestamp) {
     let Value::Array(list) = list else {
-        return read.refuse(pool, &format!("expected a list of tokens, found {}", kind(&list)));
+        return read.refuse(pool, Unfit::NoList(kind(&list)));
     };
     for (nth, item) in list.into_iter().enumerate() {
         let token = match item {
             Value::String(text) => plain(&text, pool, now),
             Value::Object(fields) => detailed(&fields, pool, now),
-            other => Err(format!("expected a token, found {}", kind(&other))),
+            other => Err(Unfit::NoToken(kind(&other))),
         };
         read.take(format!("{pool}[{nth}]"), token);
     }
 }
 
 /// A bare token: `sso=` in front is cut off, as the original did.
-fn plain(text: &str, pool: &str, now: Timestamp) -> Result<Parsed, String> {
+pub(crate) fn plain(text: &str, pool: &str, now: Timestamp) -> Result<Parsed, Unfit> {
     let text = text.trim();
     let text = text.strip_prefix("sso=").unwrap_or(text);
     let text = text.strip_suffix(';').unwrap_or(text);
     if text.is_empty() {
-        return Err("the token is empty".to_owned());
+        return Err(Unfit::Empty);
     }
     if text.len() > LONGEST {
-        return Err(format!("the token is longer than {LONGEST} characters"));
+        return Err(Unfit::TooLong);
     }
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("the token has characters that no credential has (spaces, or not ASCII)".to_owned());
+        return Err(Unfit::OddCharacters);
     }
     // The store gives the id.
     let info = TokenInfo::new(TokenId(0), pool, Secret::new(text), now);
@@ -107,16 +162,16 @@ fn plain(text: &str, pool: &str, now: Timestamp) -> Result<Parsed, String> {
 }
 
 /// The original's TokenInfo; unknown fields are left aside.
-fn detailed(fields: &Map<String, Value>, pool: &str, now: Timestamp) -> Result<Parsed, String> {
+fn detailed(fields: &Map<String, Value>, pool: &str, now: Timestamp) -> Result<Parsed, Unfit> {
     let text = match fields.get("token") {
         Some(Value::String(text)) => text,
-        Some(other) => return Err(format!("`token` must be a string, not {}", kind(other))),
-        None => return Err("there is no `token` in it".to_owned()),
+        Some(other) => return Err(Unfit::TokenIsNoText(kind(other))),
+        None => return Err(Unfit::WithoutToken),
     };
     let mut parsed = plain(text, pool, now)?;
     let info = &mut parsed.info;
     if let Some(status) = fields.get("status").and_then(Value::as_str) {
-        info.status = status.parse().map_err(|error| format!("`status` {status:?}: {error}"))?;
+        info.status = status.parse().map_err(|error| Unfit::OddStatus(format!("{status:?}: {error}")))?;
     }
     // It does not say until when: one look at the clock later it is active again.
     info.cooling_until = (info.status == TokenStatus::Cooling).then_some(now);

@@ -1,40 +1,49 @@
-//! `/admin/v1/jobs`: every job of every caller, with all that happened to it.
+//! `/admin/v1/jobs`: every job of every caller, with all that happened to it. The page does here what it does.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use filmgate_domain::{Attempt, Job, JobId, JobState};
+use filmgate_domain::{Attempt, Job, JobId};
+use filmgate_engine::AgainError;
 use filmgate_store::JobFilter;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminError;
+use super::job_query::{JobQuery, read_id};
 use crate::App;
-use crate::auth::Operator;
-use crate::dialect::{openai, report, spelling};
+use crate::auth::{By, Caller, Operator};
+use crate::dialect::{choice, openai, report};
 use crate::extract::{Name, Params};
 use crate::refusal::Refusal;
+use crate::webhooks;
 
 type Answer = Result<Json<Value>, AdminError>;
 
+/// Which page of a list.
 #[derive(Deserialize)]
-pub(crate) struct ListQuery {
-    state: Option<String>,
+pub(crate) struct Place {
     after: Option<String>,
     limit: Option<u32>,
 }
 
-/// Jobs, newest first, in pages.
-pub(crate) async fn list(State(app): State<App>, _: Operator, Params(query): Params<ListQuery>) -> Answer {
-    let state = query.state.map(|text| text.parse::<JobState>()).transpose();
-    let state = state.map_err(|error| Refusal::invalid("state", error.to_string()))?;
-    let after = query.after.as_deref().map(read_id).transpose()?;
-    let limit = query.limit.unwrap_or(50).clamp(1, 1000);
-    let filter = JobFilter { state, after, limit: limit + 1, ..JobFilter::default() };
-    let mut jobs = app.engine.store().jobs(&filter).await?;
-    let has_more = jobs.len() > limit as usize;
-    jobs.truncate(limit as usize);
-    let jobs: Vec<Value> = jobs.iter().map(render).collect();
-    Ok(Json(json!({ "jobs": jobs, "has_more": has_more })))
+/// Jobs, newest first, in pages. A page that is short may still have one behind it: only so many jobs are looked
+/// at for one.
+pub(crate) async fn list(
+    State(app): State<App>,
+    _: Operator,
+    Params(query): Params<JobQuery>,
+    Params(place): Params<Place>,
+) -> Answer {
+    let after = place.after.as_deref().map(read_id).transpose()?;
+    let limit = place.limit.unwrap_or(50).clamp(1, 1000);
+    let filter = JobFilter { after, limit, ..query.filter(&app).await? };
+    let page = app.engine.store().job_page(&filter).await?;
+    let jobs: Vec<Value> = page.jobs.iter().map(render).collect();
+    let next = page.next.map(openai::spell);
+    Ok(Json(json!({ "jobs": jobs, "has_more": next.is_some(), "next": next })))
 }
 
 pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
@@ -43,16 +52,48 @@ pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) 
 }
 
 pub(crate) async fn cancel(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let id = read_id(&text)?;
-    app.engine.cancel(id).await?;
-    let job = app.engine.job(id).await?.ok_or_else(Refusal::no_such_video)?;
+    let job = end(&app, By::Api, read_id(&text)?).await?;
     Ok(Json(render(&job)))
 }
 
-fn read_id(text: &str) -> Result<JobId, Refusal> {
-    let (_, id) = spelling(text)
-        .ok_or_else(|| Refusal::invalid("id", "that is not a job's id, such as video_ and 32 hex digits"))?;
-    Ok(id)
+pub(crate) async fn again(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let job = make_again(&app, By::Api, read_id(&text)?).await?;
+    Ok(Json(render(&job)))
+}
+
+/// Ends an unfinished job.
+pub(crate) async fn end(app: &App, by: By, id: JobId) -> Result<Arc<Job>, Refusal> {
+    app.engine.cancel(id).await?;
+    app.audit(by, "job.cancel", &openai::spell(id), String::new()).await;
+    app.engine.job(id).await?.ok_or_else(Refusal::no_such_video)
+}
+
+/// Makes a job's video again, for the same caller, as another job.
+pub(crate) async fn make_again(app: &App, by: By, id: JobId) -> Result<Arc<Job>, Refusal> {
+    let job = app.engine.job(id).await?.ok_or_else(Refusal::no_such_video)?;
+    let gone = |why: &str| Refusal::new(StatusCode::CONFLICT, "cannot_make_again", why);
+    if job.deleted_at.is_some() {
+        return Err(gone("its caller deleted this video, so it is not made again"));
+    }
+    // Its caller may have lost the secret that signs, or the address be refused by now: that stops no video.
+    let webhook = match &job.webhook {
+        Some(url) => webhooks::accept(app, Caller(job.caller), url).await.ok(),
+        None => None,
+    };
+    let made = app.engine.again(&job, choice::USUAL_WAIT, webhook).await.map_err(|error| match error {
+        AgainError::InputGone(_) => gone(&error.to_string()),
+        AgainError::Admit(error) => {
+            let now = app.engine.now();
+            Refusal::not_admitted(
+                &error,
+                now,
+                openai::NAMES,
+                (!job.spec.inputs.is_empty()).then_some("input"),
+            )
+        }
+    })?;
+    app.audit(by, "job.again", &openai::spell(id), format!("as {}", openai::spell(made.id))).await;
+    Ok(made)
 }
 
 fn render(job: &Job) -> Value {

@@ -1,12 +1,17 @@
 //! The operator's API: `/admin/v1`, with a key of its own. The command line uses it too.
 
-mod config;
-mod import;
-mod jobs;
-mod keys;
-mod pools;
-mod tokens;
-mod webhooks;
+pub(crate) mod audit;
+pub(crate) mod callers;
+pub(crate) mod config;
+pub(crate) mod import;
+pub(crate) mod intake;
+pub(crate) mod job_query;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod pools;
+pub(crate) mod preview;
+pub(crate) mod tokens;
+pub(crate) mod webhooks;
 
 use axum::response::Response;
 use axum::routing::{get, post, put};
@@ -14,7 +19,9 @@ use axum::{Extension, Router};
 use filmgate_engine::OperatorError;
 use http::StatusCode;
 
-pub use config::{ConfigProblem, Configuration};
+pub use config::{
+    Change, ConfigProblem, ConfigValue, Configuration, Draft, Mistake, NotUndone, Restart, ValueSource,
+};
 
 use crate::App;
 use crate::dialect::Dialect;
@@ -30,18 +37,24 @@ pub(crate) fn router() -> Router<App> {
         .route("/tokens", get(tokens::list))
         .route("/tokens/import", import)
         .route("/tokens/export", get(tokens::export))
+        .route("/tokens/bulk", post(tokens::bulk))
         .route("/tokens/{id}", get(tokens::show).delete(tokens::remove))
         .route("/tokens/{id}/enable", post(tokens::enable))
         .route("/tokens/{id}/disable", post(tokens::disable))
         .route("/tokens/{id}/reset", post(tokens::reset))
+        .route("/tokens/{id}/forgive", post(tokens::forgive))
         .route("/pools", get(pools::list))
         .route("/route", get(pools::route))
         .route("/upstreams/{name}/check", post(pools::check))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/jobs/{id}/again", post(jobs::again))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", axum::routing::delete(keys::revoke))
+        .route("/keys/{id}/rotate", post(keys::replace))
+        .route("/callers", get(callers::list))
+        .route("/callers/{caller}", axum::routing::patch(callers::change))
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/{caller}", put(webhooks::set).delete(webhooks::remove))
         .route("/webhooks/{caller}/rotate", post(webhooks::rotate))
@@ -49,7 +62,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/webhooks/deliveries", get(webhooks::deliveries))
         .route("/webhooks/deliveries/{id}/retry", post(webhooks::retry))
         .route("/config", get(config::show).patch(config::change))
+        .route("/config/preview", post(preview::show))
         .route("/config/reload", post(config::reload))
+        .route("/config/undo", get(config::undo_would).post(config::undo))
+        .route("/audit", get(audit::list))
 }
 
 /// Admin errors have the OpenAI shape.
@@ -71,6 +87,9 @@ impl From<OperatorError> for Refusal {
     fn from(error: OperatorError) -> Self {
         match error {
             OperatorError::Store(error) => error.into(),
+            OperatorError::NothingToForgive(_) => {
+                Refusal::new(StatusCode::CONFLICT, "nothing_to_forgive", error.to_string())
+            }
             missing => Refusal::new(StatusCode::NOT_FOUND, "not_found", missing.to_string()),
         }
     }

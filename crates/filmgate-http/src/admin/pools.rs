@@ -41,19 +41,20 @@ fn render(view: &PoolView) -> Value {
     })
 }
 
-#[derive(Deserialize)]
+/// A video that somebody asks about.
+#[derive(Clone, Default, Deserialize)]
 pub(crate) struct RouteQuery {
-    model: Option<String>,
-    resolution: Option<String>,
-    seconds: Option<String>,
-    mode: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) resolution: Option<String>,
+    pub(crate) seconds: Option<String>,
+    pub(crate) mode: Option<String>,
 }
 
-/// Where such a video would go now, and why.
-pub(crate) async fn route(State(app): State<App>, _: Operator, Params(query): Params<RouteQuery>) -> Answer {
+/// What is asked about: a model's name, a form and a mode. What is left out is as the API has it.
+pub(crate) fn asked(app: &App, query: RouteQuery) -> Result<(String, Shape, Mode), Refusal> {
     let resolution = query.resolution.map_or(Ok(Resolution::P480), |text| text.parse());
     let seconds = query.seconds.map_or(Ok(Seconds::DEFAULT), |text| text.parse());
-    let asked = Shape {
+    let shape = Shape {
         resolution: resolution.map_err(bad_spec("resolution"))?,
         seconds: seconds.map_err(bad_spec("seconds"))?,
         aspect_ratio: AspectRatio::R16x9,
@@ -61,14 +62,20 @@ pub(crate) async fn route(State(app): State<App>, _: Operator, Params(query): Pa
     let model = query.model.unwrap_or_else(|| app.default_model());
     let mode = query.mode.map_or(Ok(Mode::Text), |word| word.parse());
     let mode = mode.map_err(|_| Refusal::invalid("mode", format!("`mode` must be one of {}", modes())))?;
-    let wanted = Wanted { mode, ..Wanted::new(&model, asked) };
+    Ok((model, shape, mode))
+}
+
+/// Where such a video would go now, and why.
+pub(crate) async fn route(State(app): State<App>, _: Operator, Params(query): Params<RouteQuery>) -> Answer {
+    let (model, shape, mode) = asked(&app, query)?;
+    let wanted = Wanted { mode, ..Wanted::new(&model, shape) };
     let decision = app.engine.explain(&wanted).map_err(|error| not_routed(&app, error))?;
     let explanation = decision.to_string();
     let expected = decision.expected().filter(|_| decision.chosen.is_none());
     Ok(Json(json!({ "decision": decision, "explanation": explanation, "expected": expected })))
 }
 
-fn not_routed(app: &App, error: NoToken) -> Refusal {
+pub(crate) fn not_routed(app: &App, error: NoToken) -> Refusal {
     let names = Names { prompt: "prompt", resolution: "resolution", seconds: "seconds" };
     Refusal::not_admitted(&AdmitError::NoToken(error), app.engine.now(), names, Some("mode"))
 }

@@ -1,20 +1,21 @@
-//! `/admin/v1/tokens`: see, add, switch, remove. A token's text is shown by its first characters only,
+//! `/admin/v1/tokens`: see, add, switch, excuse, remove. A token's text is shown by its first characters only,
 //! save in an export that asks for more.
 
 use axum::Json;
 use axum::extract::State;
-use filmgate_domain::{TokenId, TokenInfo};
-use filmgate_engine::TokenView;
-use filmgate_store::Added;
+use filmgate_domain::{Standing, TokenId, TokenInfo};
+use filmgate_engine::{Changed, Deed, TokenFilter, TokenQuery, TokenView};
+use futures_util::future::join_all;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::import::{self, Parsed};
+use super::intake::{self, Fate, Intake};
 use super::{AdminError, id};
 use crate::App;
-use crate::auth::Operator;
+use crate::auth::{By, Operator};
 use crate::extract::{Body, Name, Params};
+use crate::fields::malformed;
 use crate::refusal::Refusal;
 
 type Answer = Result<Json<Value>, AdminError>;
@@ -30,16 +31,20 @@ pub(crate) struct ListQuery {
 /// The tokens in the order of their ids, filtered and in pages.
 pub(crate) async fn list(State(app): State<App>, _: Operator, Params(query): Params<ListQuery>) -> Answer {
     let after = query.after.as_deref().map(|text| id::<TokenId>(text, "tok_7")).transpose()?;
-    let limit = query.limit.unwrap_or(1000).clamp(1, 10_000);
-    let matching = app.engine.tokens().into_iter().filter(|view| {
-        query.pool.as_deref().is_none_or(|pool| *view.info.pool == *pool)
-            && query.status.as_deref().is_none_or(|status| view.info.status.as_str() == status)
-            && after.is_none_or(|after| view.info.id > after)
-    });
-    let mut page: Vec<TokenView> = matching.take(limit + 1).collect();
-    let has_more = page.len() > limit;
-    page.truncate(limit);
-    Ok(Json(json!({ "tokens": page.iter().map(render).collect::<Vec<_>>(), "has_more": has_more })))
+    let standings = query.status.as_deref().map(standings).transpose()?.unwrap_or_default();
+    let filter = TokenFilter { pool: query.pool.unwrap_or_default(), standings, ..TokenFilter::default() };
+    let take = query.limit.unwrap_or(1000).clamp(1, 10_000);
+    let page = app.engine.token_page(&TokenQuery { filter, after, take, ..TokenQuery::default() });
+    let has_more = page.matching > take;
+    Ok(Json(json!({ "tokens": page.tokens.iter().map(render).collect::<Vec<_>>(), "has_more": has_more })))
+}
+
+/// What a word of a filter stands for.
+fn standings(word: &str) -> Result<Vec<Standing>, Refusal> {
+    Standing::under(word).map(<[Standing]>::to_vec).ok_or_else(|| {
+        let known: Vec<&str> = Standing::ALL.iter().map(|standing| standing.as_str()).collect();
+        Refusal::invalid("status", format!("that is none of active, {}", known.join(", ")))
+    })
 }
 
 pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
@@ -48,9 +53,8 @@ pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) 
 
 fn find(app: &App, text: &str) -> Result<TokenView, Refusal> {
     let wanted: TokenId = id(text, "tok_7")?;
-    let found = app.engine.tokens().into_iter().find(|view| view.info.id == wanted);
     let message = format!("there is no token {wanted}");
-    found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", message))
+    app.engine.token(wanted).ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", message))
 }
 
 fn render(view: &TokenView) -> Value {
@@ -66,7 +70,7 @@ fn render(view: &TokenView) -> Value {
 }
 
 /// The fields of the original's TokenInfo, save the token itself.
-fn details(info: &TokenInfo) -> Map<String, Value> {
+pub(super) fn details(info: &TokenInfo) -> Map<String, Value> {
     let details = json!({
         "status": info.status,
         "quota": info.quota,
@@ -101,59 +105,16 @@ pub(crate) async fn import(
     Body(body): Body,
 ) -> Answer {
     let text = str::from_utf8(&body).map_err(|_| Refusal::invalid("body", "the text is not UTF-8"))?;
-    let now = app.engine.now();
-    let read = import::read(text, query.pool.as_deref(), now);
-    let mut refused: Vec<Value> =
-        read.refused.iter().map(|(place, why)| json!({ "place": place, "reason": why })).collect();
-    let (mut places, mut tokens) = (Vec::new(), Vec::new());
-    for (place, parsed) in read.tokens {
-        match admissible(&app, parsed) {
-            Ok(info) => {
-                places.push(place);
-                tokens.push(info);
-            }
-            Err(why) => refused.push(json!({ "place": place, "reason": why })),
-        }
+    let intake = Intake::read(&app, text, query.pool.as_deref());
+    if !query.dry_run {
+        return Ok(Json(intake.apply(&app, By::Api).await?.json()));
     }
-    if query.dry_run {
-        return Ok(Json(json!({ "would_add_or_find": tokens.len(), "refused": refused })));
-    }
-    let shown: Vec<(String, String)> =
-        tokens.iter().map(|info| (info.pool.to_string(), info.token.to_string())).collect();
-    let outcome = app.engine.add_tokens(tokens).await?;
-    let (mut added, mut duplicates) = (Vec::new(), Vec::new());
-    for ((place, (pool, token)), outcome) in places.into_iter().zip(shown).zip(outcome) {
-        let entry = |id: TokenId| json!({ "place": place, "id": id, "pool": pool, "token": token });
-        match outcome {
-            Added::New(id) | Added::Revived(id) => added.push(entry(id)),
-            Added::Duplicate(id) => duplicates.push(entry(id)),
-        }
-    }
-    Ok(Json(json!({ "added": added, "duplicates": duplicates, "refused": refused })))
-}
-
-/// Whether a token can work in its pool; its opening balance, where the text says what is left.
-fn admissible(app: &App, parsed: Parsed) -> Result<TokenInfo, String> {
-    let Parsed { mut info, quota_left } = parsed;
-    let settings = app.engine.settings();
-    let pools = settings.catalog.pools();
-    let Some(index) = settings.catalog.pool_index(&info.pool) else {
-        let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
-        return Err(format!("there is no pool {:?}; there is {}", info.pool, known.join(", ")));
-    };
-    let pool = &pools[index];
-    if app.configuration.is_official_xai(&pool.upstream) && !info.token.expose().starts_with("xai-") {
-        return Err(format!(
-            "pool {} belongs to the official xAI API, which takes API keys (xai-…), not session cookies of \
-             another product; name a compatible server with --upstream URL",
-            pool.name
-        ));
-    }
-    if let Some((left, quota)) = quota_left.zip(pool.quota) {
-        // What is not left was spent before; it comes back within a window.
-        info.opening = Some((app.engine.now(), quota.units.saturating_sub(left)));
-    }
-    Ok(info)
+    let fates = intake.fates(&app).await?;
+    let would_add = fates.iter().filter(|fate| matches!(fate, Fate::New | Fate::Back(_))).count();
+    Ok(Json(json!({
+        "would_add_or_find": fates.len(), "would_add": would_add, "would_find": fates.len() - would_add,
+        "refused": intake::refused(&intake.refused),
+    })))
 }
 
 #[derive(Deserialize)]
@@ -168,40 +129,118 @@ pub(crate) async fn export(
     _: Operator,
     Params(query): Params<ExportQuery>,
 ) -> Answer {
-    if query.secrets {
-        tracing::warn!("tokens exported with their secrets");
+    Ok(Json(intake::export(&app, By::Api, query.secrets).await))
+}
+
+// ---- what is done to tokens ----
+
+/// Does something with many tokens, and notes it.
+pub(crate) async fn change(app: &App, by: By, ids: &[TokenId], deed: Deed) -> Result<Changed, Refusal> {
+    /// So many are noted one by one, such that each token's own list has it.
+    const EACH: usize = 100;
+    let changed = app.engine.change_tokens(ids, deed).await?;
+    let action = format!("token.{}", deed.as_str());
+    if changed.done.len() <= EACH {
+        let subjects: Vec<String> = changed.done.iter().map(TokenId::to_string).collect();
+        join_all(subjects.iter().map(|id| app.audit(by, &action, id, String::new()))).await;
+    } else {
+        let (first, last) = (changed.done.first(), changed.done.last());
+        let range = first.zip(last).map(|(first, last)| format!(", {first} to {last}")).unwrap_or_default();
+        let detail = format!("{} tokens{range}", changed.done.len());
+        app.audit(by, &action, "tokens", detail).await;
     }
-    let mut pools: Map<String, Value> = Map::new();
-    for view in app.engine.tokens() {
-        let mut token = details(&view.info);
-        let text =
-            if query.secrets { view.info.token.expose().to_owned() } else { view.info.token.to_string() };
-        token.insert("token".to_owned(), Value::String(text));
-        let pool = pools.entry(view.info.pool.to_string()).or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(list) = pool {
-            list.push(Value::Object(token));
-        }
-    }
-    Ok(Json(Value::Object(pools)))
+    Ok(changed)
+}
+
+/// Does something with one token.
+pub(crate) async fn change_one(app: &App, by: By, id: TokenId, deed: Deed) -> Result<(), Refusal> {
+    let changed = change(app, by, &[id], deed).await?;
+    if changed.done.is_empty() { Err(filmgate_engine::OperatorError::NoSuchToken(id).into()) } else { Ok(()) }
+}
+
+/// Takes back the last refusal that was counted against a token.
+pub(crate) async fn take_back(app: &App, by: By, id: TokenId) -> Result<(), Refusal> {
+    let reason = app.engine.token(id).and_then(|view| view.info.last_fail_reason);
+    app.engine.forgive_token(id).await?;
+    app.audit(by, "token.forgive", &id.to_string(), reason.map(String::from).unwrap_or_default()).await;
+    Ok(())
+}
+
+/// Replaces the operator's words on a token.
+pub(crate) async fn label(
+    app: &App,
+    by: By,
+    id: TokenId,
+    tags: Vec<String>,
+    note: String,
+) -> Result<(), Refusal> {
+    // Not the note itself: people write passwords into such.
+    let noted = if note.is_empty() { "none" } else { "there is one" };
+    let detail = format!("tags: {}; note: {noted}", tags.join(", "));
+    app.engine.label_token(id, tags, note).await?;
+    app.audit(by, "token.edit", &id.to_string(), detail).await;
+    Ok(())
+}
+
+async fn switch(app: &App, text: &str, deed: Deed) -> Answer {
+    change_one(app, By::Api, id(text, "tok_7")?, deed).await?;
+    Ok(Json(render(&find(app, text)?)))
 }
 
 pub(crate) async fn enable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    app.engine.enable_token(id(&text, "tok_7")?).await?;
-    Ok(Json(render(&find(&app, &text)?)))
+    switch(&app, &text, Deed::Enable).await
 }
 
 pub(crate) async fn disable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    app.engine.disable_token(id(&text, "tok_7")?).await?;
-    Ok(Json(render(&find(&app, &text)?)))
+    switch(&app, &text, Deed::Disable).await
 }
 
 pub(crate) async fn reset(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    app.engine.reset_token(id(&text, "tok_7")?).await?;
+    switch(&app, &text, Deed::Reset).await
+}
+
+pub(crate) async fn forgive(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    take_back(&app, By::Api, id(&text, "tok_7")?).await?;
     Ok(Json(render(&find(&app, &text)?)))
 }
 
 pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
     let token: TokenId = id(&text, "tok_7")?;
-    app.engine.remove_token(token).await?;
+    change_one(&app, By::Api, token, Deed::Remove).await?;
     Ok(Json(json!({ "id": token, "removed": true })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BulkRequest {
+    action: String,
+    ids: Option<Vec<String>>,
+    filter: Option<BulkFilter>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct BulkFilter {
+    pool: String,
+    status: Option<String>,
+    tag: String,
+    text: String,
+}
+
+/// Does the same with many tokens: those named, or those that match.
+pub(crate) async fn bulk(State(app): State<App>, _: Operator, Body(body): Body) -> Answer {
+    let request: BulkRequest = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
+    let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == request.action);
+    let deed = deed.ok_or_else(|| Refusal::invalid("action", "use enable, disable, reset or remove"))?;
+    let ids = match (request.ids, request.filter) {
+        (Some(ids), None) => ids.iter().map(|text| id(text, "tok_7")).collect::<Result<Vec<TokenId>, _>>()?,
+        (None, Some(BulkFilter { pool, status, tag, text })) => {
+            let standings = status.as_deref().map(standings).transpose()?.unwrap_or_default();
+            app.engine.matching_tokens(&TokenFilter { pool, standings, tag, text })
+        }
+        _ => return Err(Refusal::invalid("ids", "give either `ids` or a `filter`").into()),
+    };
+    let Changed { done, unknown } = change(&app, By::Api, &ids, deed).await?;
+    Ok(Json(json!({ "action": deed.as_str(), "done": done.len(), "unknown": unknown })))
 }

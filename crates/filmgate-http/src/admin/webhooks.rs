@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use filmgate_domain::{JobId, Secret};
+use filmgate_domain::{JobId, Secret, Timestamp};
 use filmgate_store::{Caller, Delivery, DeliveryFilter, DeliveryState, EventId, Webhook};
 use http::StatusCode;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::AdminError;
 use crate::App;
-use crate::auth::Operator;
+use crate::auth::{By, Operator};
 use crate::dialect::{openai, spelling};
 use crate::extract::{Body, Name, Params};
 use crate::fields::Fields;
@@ -41,87 +41,156 @@ pub(crate) async fn list(State(app): State<App>, _: Operator) -> Answer {
     Ok(Json(json!({ "webhooks": webhooks })))
 }
 
-/// Sets a caller's standing address: `{"url": …}`, or null for none. The first time it makes a secret too.
-pub(crate) async fn set(State(app): State<App>, _: Operator, Name(text): Name, Body(body): Body) -> Answer {
-    let mut fields = Fields::from_json(&body)?;
-    let url = fields.text("url")?;
-    fields.finish(&[])?;
+/// A caller's webhook after a change.
+pub(crate) struct Changed {
+    pub(crate) caller: Caller,
+    /// The standing address.
+    pub(crate) url: Option<String>,
+    /// The secret that was made, which is shown this once.
+    pub(crate) secret: Option<Secret>,
+    /// Until when the secret before signs as well.
+    pub(crate) previous_until: Option<Timestamp>,
+}
+
+/// What came of a test.
+pub(crate) struct Tested {
+    pub(crate) caller: Caller,
+    pub(crate) id: EventId,
+    pub(crate) url: Box<str>,
+    pub(crate) status: Option<u16>,
+    /// Why it was not delivered.
+    pub(crate) error: Option<String>,
+}
+
+/// Sets a caller's standing address, or takes it away. The first time it makes a secret too.
+pub(crate) async fn set_address(
+    app: &App,
+    by: By,
+    caller: &str,
+    url: Option<String>,
+) -> Result<Changed, Refusal> {
     let settings = app.engine.settings();
     let checked = url.map(|url| settings.outside.check(&url)).transpose();
     let url = checked.map_err(|error| Refusal::invalid("url", format!("`url`: {error}")))?;
-    let url = url.as_ref().map(|url| url.as_str());
-    let caller = find(&app, &text).await?;
+    let url = url.as_ref().map(|url| url.as_str().to_owned());
+    let caller = find(app, caller).await?;
     let secret = secret()?;
-    let is_new = app.engine.store().set_webhook(caller.id, url, secret.clone(), app.engine.now()).await?;
-    let mut answer = json!({ "caller": caller.id, "caller_name": caller.name, "url": url });
-    if is_new {
-        answer["secret"] = json!(secret.expose());
-    }
-    Ok(Json(answer))
+    let (store, now) = (app.engine.store(), app.engine.now());
+    let is_new = store.set_webhook(caller.id, url.as_deref(), secret.clone(), now).await?;
+    let detail = url.as_deref().map_or_else(|| "no standing address".to_owned(), server_of);
+    app.audit(by, "webhook.set", &caller.name, detail).await;
+    Ok(Changed { caller, url, secret: is_new.then_some(secret), previous_until: None })
 }
 
 /// Replaces a caller's secret, or makes its first; the one before signs as well for a day.
-pub(crate) async fn rotate(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let caller = find(&app, &text).await?;
+pub(crate) async fn new_secret_of(app: &App, by: By, caller: &str) -> Result<Changed, Refusal> {
+    let caller = find(app, caller).await?;
     let (secret, now) = (secret()?, app.engine.now());
     let store = app.engine.store();
     store.rotate_webhook(caller.id, secret.clone(), KEEP_PREVIOUS, now).await?;
     let both = store.webhook_secrets(caller.id, now).await?.len() > 1;
-    Ok(Json(json!({
-        "caller": caller.id, "caller_name": caller.name, "secret": secret.expose(),
-        "previous_until": both.then(|| now + KEEP_PREVIOUS),
-    })))
+    app.audit(by, "webhook.rotate", &caller.name, String::new()).await;
+    let previous_until = both.then(|| now + KEEP_PREVIOUS);
+    Ok(Changed { caller, url: None, secret: Some(secret), previous_until })
 }
 
-pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let caller = find(&app, &text).await?;
+/// Removes a caller's address and secret.
+pub(crate) async fn take_away(app: &App, by: By, caller: &str) -> Result<Caller, Refusal> {
+    let caller = find(app, caller).await?;
     if !app.engine.store().remove_webhook(caller.id, app.engine.now()).await? {
-        return Err(no_webhook(&caller).into());
+        return Err(no_webhook(&caller));
     }
-    Ok(Json(json!({ "caller": caller.id, "caller_name": caller.name, "removed": true })))
+    app.audit(by, "webhook.remove", &caller.name, String::new()).await;
+    Ok(caller)
 }
 
 /// Sends a caller's standing address an event of type `webhook.test`, once, and tells what came back.
-pub(crate) async fn test(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let caller = find(&app, &text).await?;
+pub(crate) async fn send_test(app: &App, by: By, caller: &str) -> Result<Tested, Refusal> {
+    let caller = find(app, caller).await?;
     let (store, now) = (app.engine.store(), app.engine.now());
     let webhooks = store.webhooks().await?;
     let webhook = webhooks.into_iter().find(|webhook| webhook.caller == caller.id);
     let webhook = webhook.ok_or_else(|| no_webhook(&caller))?;
     let Some(url) = webhook.url else {
         let message = format!("{:?} has no standing address; set one first", caller.name);
-        return Err(Refusal::new(StatusCode::CONFLICT, "no_url", message).into());
+        return Err(Refusal::new(StatusCode::CONFLICT, "no_url", message));
     };
     let secrets = store.webhook_secrets(caller.id, now).await?;
     let event = Event::test(caller.id, now)?;
-    let answered = event.send(&app, &url, &secrets).await;
+    let answered = event.send(app, &url, &secrets).await;
     let (status, error) = match &answered {
         Ok(answered) => (Some(answered.status.as_u16()), complaint(answered)),
         Err(error) => (None, Some(error.to_string())),
     };
+    // Not the receiver's words: they may repeat the address.
+    let detail = match &answered {
+        Ok(answered) => format!("the receiver answered {}", answered.status),
+        Err(error) => error.to_string(),
+    };
+    app.audit(by, "webhook.test", &caller.name, detail).await;
+    Ok(Tested { caller, id: event.id, url, status, error })
+}
+
+/// Sends a delivery again as soon as there is room, whatever became of it before.
+pub(crate) async fn send_again(app: &App, by: By, delivery: &str) -> Result<Delivery, Refusal> {
+    let id = event_id(delivery)?;
+    let store = app.engine.store();
+    store.retry_delivery(id, app.engine.now()).await?;
+    let delivery = store.delivery(id).await?.ok_or_else(|| {
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no delivery {id}"))
+    })?;
+    app.audit(by, "webhook.retry", &id.to_string(), server_of(&delivery.url)).await;
+    Ok(delivery)
+}
+
+/// `{"url": …}`, or null for none.
+pub(crate) async fn set(State(app): State<App>, _: Operator, Name(text): Name, Body(body): Body) -> Answer {
+    let mut fields = Fields::from_json(&body)?;
+    let url = fields.text("url")?;
+    fields.finish(&[])?;
+    let Changed { caller, url, secret, .. } = set_address(&app, By::Api, &text, url).await?;
+    let mut answer = json!({ "caller": caller.id, "caller_name": caller.name, "url": url });
+    if let Some(secret) = secret {
+        answer["secret"] = json!(secret.expose());
+    }
+    Ok(Json(answer))
+}
+
+pub(crate) async fn rotate(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let Changed { caller, secret, previous_until, .. } = new_secret_of(&app, By::Api, &text).await?;
     Ok(Json(json!({
-        "id": event.id.to_string(), "caller": caller.id, "caller_name": caller.name, "url": url,
+        "caller": caller.id, "caller_name": caller.name, "secret": secret.as_ref().map(Secret::expose),
+        "previous_until": previous_until,
+    })))
+}
+
+pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let caller = take_away(&app, By::Api, &text).await?;
+    Ok(Json(json!({ "caller": caller.id, "caller_name": caller.name, "removed": true })))
+}
+
+pub(crate) async fn test(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+    let Tested { caller, id, url, status, error } = send_test(&app, By::Api, &text).await?;
+    Ok(Json(json!({
+        "id": id.to_string(), "caller": caller.id, "caller_name": caller.name, "url": url,
         "delivered": error.is_none(), "status": status, "error": error,
     })))
 }
 
-#[derive(Deserialize)]
+/// Which deliveries to list.
+#[derive(Default, Deserialize)]
 pub(crate) struct ListQuery {
-    caller: Option<String>,
-    job: Option<String>,
-    state: Option<String>,
-    after: Option<String>,
-    limit: Option<u32>,
+    pub(crate) caller: Option<String>,
+    pub(crate) job: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) after: Option<String>,
+    pub(crate) limit: Option<u32>,
 }
 
-/// Deliveries, newest first, in pages.
-pub(crate) async fn deliveries(
-    State(app): State<App>,
-    _: Operator,
-    Params(query): Params<ListQuery>,
-) -> Answer {
+/// Deliveries, newest first, and whether there are more.
+pub(crate) async fn page_of(app: &App, query: ListQuery) -> Result<(Vec<Delivery>, bool), Refusal> {
     let caller = match &query.caller {
-        Some(text) => Some(find(&app, text).await?.id),
+        Some(text) => Some(find(app, text).await?.id),
         None => None,
     };
     let state = query.state.map(|text| text.parse::<DeliveryState>()).transpose();
@@ -133,19 +202,21 @@ pub(crate) async fn deliveries(
     let mut deliveries = app.engine.store().deliveries(&filter).await?;
     let has_more = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
+    Ok((deliveries, has_more))
+}
+
+pub(crate) async fn deliveries(
+    State(app): State<App>,
+    _: Operator,
+    Params(query): Params<ListQuery>,
+) -> Answer {
+    let (deliveries, has_more) = page_of(&app, query).await?;
     let deliveries: Vec<Value> = deliveries.iter().map(render).collect();
     Ok(Json(json!({ "deliveries": deliveries, "has_more": has_more })))
 }
 
-/// Sends a delivery again as soon as there is room, whatever became of it before.
 pub(crate) async fn retry(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let id = event_id(&text)?;
-    let store = app.engine.store();
-    store.retry_delivery(id, app.engine.now()).await?;
-    let delivery = store.delivery(id).await?.ok_or_else(|| {
-        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no delivery {id}"))
-    })?;
-    Ok(Json(render(&delivery)))
+    Ok(Json(render(&send_again(&app, By::Api, &text).await?)))
 }
 
 fn render(delivery: &Delivery) -> Value {
@@ -168,7 +239,7 @@ fn render(delivery: &Delivery) -> Value {
 }
 
 /// A caller by its name, or else by its id.
-async fn find(app: &App, text: &str) -> Result<Caller, Refusal> {
+pub(super) async fn find(app: &App, text: &str) -> Result<Caller, Refusal> {
     let mut callers = app.engine.store().callers().await?;
     let named = callers.iter().position(|caller| caller.name == text);
     let found = named.or_else(|| callers.iter().position(|caller| caller.id.to_string() == text));
@@ -177,6 +248,11 @@ async fn find(app: &App, text: &str) -> Result<Caller, Refusal> {
         Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no caller {text:?}"))
     };
     Ok(callers.swap_remove(found.ok_or_else(nobody)?))
+}
+
+/// What the log and the audit may know of an address: both path and query may hold what opens it.
+fn server_of(url: &str) -> String {
+    url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
 fn no_webhook(caller: &Caller) -> Refusal {

@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 pub(crate) const LONGEST_WAIT: u64 = 24 * 3600;
 
 /// How long a request that is to wait does, when it does not say.
-const USUAL_WAIT: Duration = Duration::from_secs(600);
+pub(crate) const USUAL_WAIT: Duration = Duration::from_secs(600);
 
 const ON_SHORTAGE: &str = "x-filmgate-on-shortage";
 const MAX_WAIT: &str = "x-filmgate-max-wait";
@@ -36,7 +36,14 @@ pub(crate) fn read(places: &mut [&mut Fields], headers: &HeaderMap) -> Result<Ch
         let url = place.text("webhook_url")?;
         webhook = webhook.or(url.map(String::into_boxed_str));
     }
-    Ok(Choice { on_shortage, max_wait, webhook })
+    Ok(Choice { on_shortage, max_wait, webhook, traceparent: traceparent(headers) })
+}
+
+/// The header of W3C Trace Context, if it has the form of its first version (later ones begin with it). What else
+/// it must be is looked at by whoever exports traces; a bad one is left aside, as the standard wants.
+fn traceparent(headers: &HeaderMap) -> Option<Box<str>> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    value.get(..55).map(Box::from)
 }
 
 /// A value, and the name under which the client gave it.

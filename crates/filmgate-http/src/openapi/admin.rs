@@ -1,15 +1,15 @@
 //! What the operator calls, and whoever watches filmgate.
 
-use filmgate_domain::{JobState, Mode, Resolution, Seconds};
+use filmgate_domain::{JobState, Mode, Resolution, Route, Seconds, Verdict};
 use serde_json::json;
 
 use super::operation::{Errors, Operation, Tag, schema, text, word};
-use super::schemas::TOKEN_STATUSES;
+use super::schemas::TOKEN_WORDS;
 
 const JSON: &str = "application/json";
 
 pub(super) fn operations() -> Vec<Operation> {
-    [tokens(), token(), routing(), jobs(), keys(), configuration(), probes(), description()]
+    [tokens(), token(), routing(), jobs(), keys(), callers(), probes(), description()]
         .into_iter()
         .flatten()
         .collect()
@@ -19,7 +19,7 @@ fn tokens() -> Vec<Operation> {
     let list =
         Operation::new(Tag::Tokens, ("get", "/admin/v1/tokens"), "listTokens", "Upstream tokens, in pages")
             .query("pool", text(), "Only those of this pool.")
-            .query("status", word(TOKEN_STATUSES), "Only those of this status.")
+            .query("status", word(TOKEN_WORDS), "Only those of this status; or active ones that stand so.")
             .query("after", text(), "The `id` of the last token of the page before.")
             .query(
                 "limit",
@@ -49,7 +49,20 @@ fn tokens() -> Vec<Operation> {
             )
             .json(200, "TokenExport", "Tokens by pool.")
             .errors(Errors::OpenAi, [400, 401]);
-    vec![list, import, export]
+    let bulk = Operation::new(
+        Tag::Tokens,
+        ("post", "/admin/v1/tokens/bulk"),
+        "changeTokens",
+        "Do the same with many tokens",
+    )
+    .about(
+        "With the tokens named in `ids`, or with all that match the `filter`; an empty filter means every \
+             token. Up to 2,000 are changed together, or none; more in several such steps.",
+    )
+    .body(JSON, schema("TokenBulk"))
+    .json(200, "TokensChanged", "It is done.")
+    .errors(Errors::OpenAi, [400, 401, 413, 503]);
+    vec![list, import, export, bulk]
 }
 
 fn token() -> Vec<Operation> {
@@ -67,6 +80,19 @@ fn token() -> Vec<Operation> {
             .about("Videos that it is making are still fetched.")
             .json(200, "TokenRemoved", "It takes no more videos.")
             .errors(Errors::OpenAi, [400, 401, 404, 503]);
+    let forgive = Operation::new(
+        Tag::Tokens,
+        ("post", "/admin/v1/tokens/{id}/forgive"),
+        "forgiveToken",
+        "Take back the last blame",
+    )
+    .about(
+        "Takes back the last refusal that was counted against the token: its pause, the expiry that it caused, \
+             and its place in the counts. A disabled token stays disabled. 409 `nothing_to_forgive` when nothing \
+             is counted against it.",
+    )
+    .json(200, "Token", "The token as it is now.")
+    .errors(Errors::OpenAi, [400, 401, 404, 409, 503]);
     vec![
         show,
         switch("/admin/v1/tokens/{id}/enable", "enableToken", "Switch a token on", ""),
@@ -77,6 +103,7 @@ fn token() -> Vec<Operation> {
             "Forget what a token was blamed for",
             "Ends its cooling or expiry. A disabled token stays disabled.",
         ),
+        forgive,
         remove,
     ]
 }
@@ -122,15 +149,25 @@ fn jobs() -> Vec<Operation> {
         "listJobs",
         "Jobs of every caller, newest first",
     )
+    .about(
+        "Only so many jobs are looked at for a page: one that is short, or empty, may still have a `next` one.",
+    )
     .query("state", word(JobState::ALL.map(JobState::as_str)), "Only those in this state.")
-    .query("after", text(), "The `id` of the last job of the page before.")
+    .query("pool", text(), "Only those whose last attempt was with a token of this pool.")
+    .query("route", word(Route::ALL.map(Route::as_str)), "Only those whose last attempt went this way.")
+    .query("verdict", word(Verdict::ALL.map(Verdict::as_str)), "Only those with this verdict on their file.")
+    .query("caller", text(), "Only those of this caller, by its name or its id.")
+    .query("since", text(), "Only those asked for less than so long ago: `90s`, `30m`, `24h`, `7d`.")
+    .query("from", text(), "Only those asked for then or later, such as `2026-11-23T14:20:00Z`.")
+    .query("to", text(), "Only those asked for before.")
+    .query("after", text(), "The `next` of the page before.")
     .query(
         "limit",
         json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 }),
         "Jobs on a page.",
     )
     .json(200, "JobList", "A page.")
-    .errors(Errors::OpenAi, [400, 401, 503]);
+    .errors(Errors::OpenAi, [400, 401, 404, 503]);
     let show =
         Operation::new(Tag::Jobs, ("get", "/admin/v1/jobs/{id}"), "getJob", "A job, with every attempt")
             .json(200, "Job", "The job.")
@@ -139,7 +176,19 @@ fn jobs() -> Vec<Operation> {
         .about("What the upstream has begun may still be billed.")
         .json(200, "Job", "The job as it is now.")
         .errors(Errors::OpenAi, [400, 401, 404, 503]);
-    vec![list, show, cancel]
+    let again = Operation::new(
+        Tag::Jobs,
+        ("post", "/admin/v1/jobs/{id}/again"),
+        "makeJobAgain",
+        "Make a video again",
+    )
+    .about(
+        "The same request once more, for the same caller, as a new job. A video that was made from a file \
+                 can be made again until it is done: files are kept no longer.",
+    )
+    .json(200, "Job", "The new job.")
+    .errors(Errors::OpenAi, [400, 401, 404, 409, 429, 503]);
+    vec![list, show, cancel, again]
 }
 
 fn keys() -> Vec<Operation> {
@@ -147,36 +196,56 @@ fn keys() -> Vec<Operation> {
         .json(200, "KeyList", "All keys, by their first characters.")
         .errors(Errors::OpenAi, [401, 503]);
     let create = Operation::new(Tag::Keys, ("post", "/admin/v1/keys"), "createKey", "Make a client key")
+        .about(
+            "With `key`, the text of one that applications have already: 409 `key_exists` when it is there, \
+             `key_revoked` when it was.",
+        )
         .body(JSON, schema("KeyRequest"))
         .json(200, "KeyCreated", "The key, which is shown this once.")
-        .errors(Errors::OpenAi, [400, 401, 413, 503]);
+        .errors(Errors::OpenAi, [400, 401, 409, 413, 503]);
     let revoke =
         Operation::new(Tag::Keys, ("delete", "/admin/v1/keys/{id}"), "revokeKey", "Revoke a client key")
             .json(200, "KeyRevoked", "It opens nothing any more.")
             .errors(Errors::OpenAi, [400, 401, 404, 503]);
-    vec![list, create, revoke]
+    let rotate = Operation::new(
+        Tag::Keys,
+        ("post", "/admin/v1/keys/{id}/rotate"),
+        "rotateKey",
+        "Replace a client key",
+    )
+    .about(
+        "Makes a key of the same name and caller. The one before stays valid for `keep_seconds`, by \
+                 default a day. 409 `key_revoked` when it is not valid any more.",
+    )
+    .body(JSON, schema("KeyRotation"))
+    .json(200, "KeyRotated", "The new key, which is shown this once.")
+    .errors(Errors::OpenAi, [400, 401, 404, 409, 413, 503]);
+    vec![list, create, revoke, rotate]
 }
 
-fn configuration() -> Vec<Operation> {
-    let tag = Tag::Configuration;
-    let show = Operation::new(tag, ("get", "/admin/v1/config"), "getConfig", "The configuration in effect")
-        .json(200, "Config", "As TOML, with the source of each value.")
-        .errors(Errors::OpenAi, [401]);
-    let change = Operation::new(tag, ("patch", "/admin/v1/config"), "changeConfig", "Change settings")
-        .about("Writes the values into the file and takes them into use; all of them, or none.")
-        .body(JSON, schema("ConfigChange"))
-        .json(200, "ConfigChanged", "They are in use.")
-        .errors(Errors::OpenAi, [400, 401, 413]);
-    let reload = Operation::new(
-        tag,
-        ("post", "/admin/v1/config/reload"),
-        "reloadConfig",
-        "Read the configuration anew",
+fn callers() -> Vec<Operation> {
+    let list = Operation::new(
+        Tag::Keys,
+        ("get", "/admin/v1/callers"),
+        "listCallers",
+        "Callers, their limits and what they use",
     )
-    .about("When it is not valid, the old one stays in use.")
-    .json(200, "ConfigReloaded", "It is in use.")
-    .errors(Errors::OpenAi, [400, 401]);
-    vec![show, change, reload]
+    .json(200, "CallerList", "All callers.")
+    .errors(Errors::OpenAi, [401, 503]);
+    let change = Operation::new(
+        Tag::Keys,
+        ("patch", "/admin/v1/callers/{caller}"),
+        "limitCaller",
+        "Limit a caller",
+    )
+    .about(
+        "What is not named stays as it is; null is no limit. Requests beyond a limit are refused with 429 \
+                 `rate_limit_exceeded`. What the caller has already is not taken from it.",
+    )
+    .body(JSON, schema("CallerChange"))
+    .json(200, "Caller", "The caller as it is now.")
+    .errors(Errors::OpenAi, [400, 401, 404, 413, 503]);
+    vec![list, change]
 }
 
 fn probes() -> Vec<Operation> {

@@ -14,6 +14,7 @@ pub(super) fn schemas() -> Value {
         "TokenList": page("tokens", "Token"),
         "TokenImported": imported(),
         "TokenExport": { "type": "object", "additionalProperties": list(exported()) },
+        "TokensChanged": object(json!({ "action": text(), "done": count(), "unknown": list(text()) })),
         "TokenRemoved": object(json!({ "id": text(), "removed": { "const": true } })),
         "Pool": pool(),
         "PoolList": object(json!({ "pools": list(schema("Pool")) })),
@@ -22,16 +23,21 @@ pub(super) fn schemas() -> Value {
         "Failure": object(json!({ "code": text(), "message": text(), "fault": schema("Fault") })),
         "Attempt": attempt(),
         "Job": job(),
-        "JobList": page("jobs", "Job"),
+        "JobList": object(json!({
+            "jobs": list(schema("Job")), "has_more": { "type": "boolean" }, "next": or_null("string"),
+        })),
         "Key": key(),
         "KeyList": object(json!({ "keys": list(schema("Key")) })),
         "KeyCreated": object(json!({
             "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
         })),
+        "KeyRotated": object(json!({
+            "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
+            "previous": text(), "previous_until": time(),
+        })),
+        "Caller": caller(),
+        "CallerList": object(json!({ "callers": list(schema("Caller")) })),
         "KeyRevoked": object(json!({ "id": text(), "revoked": { "const": true } })),
-        "Config": object(json!({ "file": or_null("string"), "config": text() })),
-        "ConfigChanged": object(json!({ "changed": count() })),
-        "ConfigReloaded": object(json!({ "reloaded": { "const": true } })),
     })
 }
 
@@ -69,7 +75,9 @@ fn imported() -> Value {
     json!({
         "anyOf": [
             object(json!({ "added": found(), "duplicates": found(), "refused": refused() })),
-            object(json!({ "would_add_or_find": count(), "refused": refused() })),
+            object(json!({
+                "would_add_or_find": count(), "would_add": count(), "would_find": count(), "refused": refused(),
+            })),
         ],
     })
 }
@@ -144,7 +152,24 @@ fn attempt() -> Value {
 fn key() -> Value {
     object(json!({
         "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
-        "created_at": time(), "last_used_at": maybe_time(), "revoked_at": maybe_time(),
+        "created_at": time(), "last_used_at": maybe_time(),
+        "revoked_at": { "type": ["integer", "null"], "description": "It may be ahead: until then the key is valid." },
+    }))
+}
+
+fn caller() -> Value {
+    let limit = || json!({ "type": ["integer", "null"], "minimum": 1 });
+    object(json!({
+        "id": text(), "name": text(), "created_at": time(),
+        "keys": { "type": "integer", "minimum": 0, "description": "How many are valid." },
+        "last_used_at": maybe_time(),
+        "limits": object(json!({
+            "max_in_flight": limit(), "requests_per_minute": limit(), "units_per_day": limit(),
+        })),
+        "use": object(json!({
+            "in_flight": count(), "requests_last_minute": count(), "units_reserved": count(),
+            "units_last_day": count(),
+        })),
     }))
 }
 

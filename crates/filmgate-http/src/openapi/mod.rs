@@ -1,6 +1,6 @@
 //! The description of the API: an OpenAPI 3.1 document, and a page to read it.
 //!
-//! Both are made from the same tables: `clients.rs`, `admin.rs` and `webhooks.rs` describe the operations,
+//! Both are made from the same tables: `clients.rs`, `admin.rs`, `webhooks.rs` and `config.rs` describe the operations,
 //! `schemas.rs`, `answers.rs` and `admin_answers.rs` what goes in and out. The tests compare them with the router
 //! and its answers.
 
@@ -8,6 +8,7 @@ mod admin;
 mod admin_answers;
 mod answers;
 mod clients;
+mod config;
 mod operation;
 mod page;
 mod schemas;
@@ -52,6 +53,7 @@ fn operations() -> Vec<Operation> {
     let mut operations = clients::operations();
     operations.extend(admin::operations());
     operations.extend(webhooks::operations());
+    operations.extend(config::operations());
     operations
 }
 

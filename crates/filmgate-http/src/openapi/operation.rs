@@ -15,13 +15,14 @@ pub(super) enum Tag {
     Keys,
     Webhooks,
     Configuration,
+    Audit,
     Probes,
     Description,
 }
 
 impl Tag {
     /// In the order in which they are read.
-    pub(super) const ALL: [Tag; 12] = [
+    pub(super) const ALL: [Tag; 13] = [
         Tag::Videos,
         Tag::Chat,
         Tag::Models,
@@ -32,6 +33,7 @@ impl Tag {
         Tag::Keys,
         Tag::Webhooks,
         Tag::Configuration,
+        Tag::Audit,
         Tag::Probes,
         Tag::Description,
     ];
@@ -45,9 +47,10 @@ impl Tag {
             Tag::Tokens => "Admin: tokens",
             Tag::Routing => "Admin: pools and routing",
             Tag::Jobs => "Admin: jobs",
-            Tag::Keys => "Admin: client keys",
+            Tag::Keys => "Admin: callers and client keys",
             Tag::Webhooks => "Admin: webhooks",
             Tag::Configuration => "Admin: configuration",
+            Tag::Audit => "Admin: audit trail",
             Tag::Probes => "Probes",
             Tag::Description => "Description",
         }
@@ -57,9 +60,13 @@ impl Tag {
     pub(super) const fn key(self) -> Option<&'static str> {
         match self {
             Tag::Videos | Tag::Chat | Tag::Models => Some("client_key"),
-            Tag::Tokens | Tag::Routing | Tag::Jobs | Tag::Keys | Tag::Webhooks | Tag::Configuration => {
-                Some("admin_key")
-            }
+            Tag::Tokens
+            | Tag::Routing
+            | Tag::Jobs
+            | Tag::Keys
+            | Tag::Webhooks
+            | Tag::Configuration
+            | Tag::Audit => Some("admin_key"),
             Tag::Files | Tag::Probes | Tag::Description => None,
         }
     }
@@ -248,7 +255,10 @@ fn meaning(status: u16) -> &'static str {
         413 => "The body is too large.",
         415 => "The content type is not one of those listed.",
         422 => "The Idempotency-Key came with another body before.",
-        429 => "No token is available for such a video. `Retry-After` says when one is, if that is known.",
+        429 => {
+            "No token is available for such a video, or the caller's limit is reached; the message says which. \
+             `Retry-After` says when to ask again, if that is known."
+        }
         503 => "filmgate is stopping, or cannot reach its storage. Nothing was accepted.",
         _ => "An error.",
     }

@@ -1,13 +1,26 @@
 //! The schemas of requests, and what answers are made of. Words come from the domain, so that they cannot differ.
 
 use filmgate_domain::{
-    AspectRatio, Fault, JobState, Mode, OnShortage, Outcome, Resolution, Route, Seconds, TokenStatus, Verdict,
+    AspectRatio, Fault, JobState, Mode, OnShortage, Outcome, Resolution, Route, Seconds, Standing,
+    TokenStatus, Verdict,
 };
 use serde_json::{Map, Value, json};
 
 use super::operation::{schema, text, word};
-use super::{admin_answers, answers, webhooks};
+use super::{admin_answers, answers, config, webhooks};
 use crate::dialect::choice;
+
+/// The words by which tokens are listed.
+pub(super) const TOKEN_WORDS: [&str; 8] = [
+    TokenStatus::Active.as_str(),
+    Standing::Ready.as_str(),
+    Standing::Busy.as_str(),
+    Standing::OutOfQuota.as_str(),
+    Standing::Cooling.as_str(),
+    Standing::Expired.as_str(),
+    Standing::Disabled.as_str(),
+    Standing::NoPool.as_str(),
+];
 
 /// The words for a token's state.
 pub(super) const TOKEN_STATUSES: [&str; 4] = [
@@ -20,7 +33,12 @@ pub(super) const TOKEN_STATUSES: [&str; 4] = [
 /// Every schema, by name.
 pub(super) fn schemas() -> Value {
     let parts = [words(), requests(), derivations(), xai_requests(), chat_request(), admin_requests()];
-    let parts = parts.into_iter().chain([answers::schemas(), admin_answers::schemas(), webhooks::schemas()]);
+    let parts = parts.into_iter().chain([
+        answers::schemas(),
+        admin_answers::schemas(),
+        webhooks::schemas(),
+        config::schemas(),
+    ]);
     Value::Object(parts.flat_map(into_map).collect())
 }
 
@@ -259,6 +277,7 @@ fn chat_request() -> Value {
 }
 
 fn admin_requests() -> Value {
+    let limit = |about: &str| json!({ "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX, "description": about });
     let token = json!({ "anyOf": [text(), { "type": "object", "required": ["token"], "properties": { "token": text() } }] });
     let name = json!({ "type": "string", "minLength": 1, "maxLength": 80 });
     json!({
@@ -268,6 +287,7 @@ fn admin_requests() -> Value {
                 list(token),
             ],
         },
+        "TokenBulk": token_bulk(),
         "KeyRequest": closed(
             json!({
                 "name": name,
@@ -275,9 +295,54 @@ fn admin_requests() -> Value {
                     "type": "string", "maxLength": 80,
                     "description": "Keys of one caller see the same videos; without it, the name.",
                 },
+                "key": {
+                    "type": "string", "minLength": 6, "maxLength": 512, "pattern": "^[!-~]*$",
+                    "description": "A key that applications have already; without it, a fresh one is made.",
+                },
             }),
             ["name"],
         ),
-        "ConfigChange": closed(json!({ "set": { "type": "object", "description": "Values by their dotted keys." } }), ["set"]),
+        "KeyRotation": closed(
+            json!({
+                "keep_seconds": {
+                    "type": "integer", "minimum": 0, "maximum": 2_592_000, "default": 86_400,
+                    "description": "How long the key before stays valid; 0: not at all.",
+                },
+            }),
+            [],
+        ),
+        "CallerChange": closed(
+            json!({
+                "limits": closed(
+                    json!({
+                        "max_in_flight": limit("Unfinished videos at once."),
+                        "requests_per_minute": limit("Videos asked for in a minute."),
+                        "units_per_day": limit("Units that videos cost in 24 hours."),
+                    }),
+                    [],
+                ),
+            }),
+            ["limits"],
+        ),
     })
+}
+
+fn token_bulk() -> Value {
+    closed(
+        json!({
+            "action": word(["enable", "disable", "reset", "remove"]),
+            "ids": list(text()),
+            "filter": closed(
+                json!({
+                    "pool": text(), "status": word(TOKEN_WORDS), "tag": text(),
+                    "text": {
+                        "type": "string",
+                        "description": "In the id, the note, the tags, the last failure, or the first characters.",
+                    },
+                }),
+                [],
+            ),
+        }),
+        ["action"],
+    )
 }

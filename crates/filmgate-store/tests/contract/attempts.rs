@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use filmgate_domain::*;
+use filmgate_store::{TokenAttempt, TokenHistory};
 
 use crate::{admitted, at, people, queued, reserved, stores};
 
@@ -66,5 +67,39 @@ async fn an_attempt_needs_a_known_token() {
         let job = admitted(caller, TokenId(token.0 + 1), at(0), 1);
         assert!(store.admit(&job).await.is_err());
         assert_eq!(store.job(job.id).await.unwrap(), None, "half a job was written");
+    }
+}
+
+#[tokio::test]
+async fn the_history_of_a_token_is_read_in_pages_newest_first() {
+    for place in stores() {
+        let store = place.open();
+        let (caller, token) = people(&store).await;
+        let other = crate::token(&store, "ssoBasic", "the-other-token").await;
+        for seconds in 1..=4u64 {
+            let mut job = queued(caller, at(seconds), seconds);
+            job.id = JobId::from_bytes((u128::from(at(seconds).as_millis() as u64) << 80).to_be_bytes());
+            for n in 1..=2 {
+                let mut attempt = reserved(n, if n == 1 { token } else { other }, at(seconds));
+                (attempt.outcome, attempt.settled_at) = (Some(Outcome::Refused), Some(at(seconds)));
+                attempt.error = (seconds % 2 == 0).then(|| "401 bad token".into());
+                job.attempts.push(attempt);
+            }
+            store.admit(&job).await.unwrap();
+        }
+        let times = |found: &[TokenAttempt]| -> Vec<Timestamp> {
+            found.iter().map(|found| found.attempt.reserved_at).collect()
+        };
+        let all = TokenHistory { token, before: None, since: None, only_errors: false, limit: 3 };
+        let first = store.token_history(&all).await.unwrap();
+        assert_eq!(times(&first), [at(4), at(3), at(2)]);
+        assert!(first.iter().all(|found| found.attempt.token == token && found.attempt.n == 1));
+        let last = &first[2];
+        let next = TokenHistory { before: Some((last.job, last.attempt.n)), ..all.clone() };
+        assert_eq!(times(&store.token_history(&next).await.unwrap()), [at(1)]);
+        let errors = TokenHistory { only_errors: true, ..all.clone() };
+        assert_eq!(times(&store.token_history(&errors).await.unwrap()), [at(4), at(2)]);
+        let since = TokenHistory { since: Some(at(3)), ..all };
+        assert_eq!(times(&store.token_history(&since).await.unwrap()), [at(4), at(3)]);
     }
 }

@@ -157,31 +157,31 @@ async fn lists_are_filtered_ordered_and_paged() {
             places.collect::<Vec<_>>()
         };
         let all = JobFilter::default();
-        let oldest_first = JobFilter { ascending: true, ..all };
-        assert_eq!(found(all).await, [4, 3, 2, 1, 0]);
-        assert_eq!(found(oldest_first).await, [0, 1, 2, 3, 4]);
-        assert_eq!(found(JobFilter { limit: 2, ..all }).await, [4, 3]);
-        assert_eq!(found(JobFilter { limit: 2, after: Some(jobs[3].id), ..all }).await, [2, 1]);
-        assert_eq!(found(JobFilter { after: Some(jobs[3].id), ..oldest_first }).await, [4]);
-        assert_eq!(found(JobFilter { caller: Some(caller), ..all }).await, [2, 0]);
-        assert_eq!(found(JobFilter { state: Some(JobState::Reserved), ..all }).await, [3, 0]);
-        assert_eq!(found(JobFilter { state: Some(JobState::Failed), ..all }).await, [4, 2]);
-        assert_eq!(found(JobFilter { state: Some(JobState::Queued), ..all }).await, [0; 0]);
+        let oldest_first = JobFilter { ascending: true, ..all.clone() };
+        assert_eq!(found(all.clone()).await, [4, 3, 2, 1, 0]);
+        assert_eq!(found(oldest_first.clone()).await, [0, 1, 2, 3, 4]);
+        assert_eq!(found(JobFilter { limit: 2, ..all.clone() }).await, [4, 3]);
+        assert_eq!(found(JobFilter { limit: 2, after: Some(jobs[3].id), ..all.clone() }).await, [2, 1]);
+        assert_eq!(found(JobFilter { after: Some(jobs[3].id), ..oldest_first.clone() }).await, [4]);
+        assert_eq!(found(JobFilter { caller: Some(caller), ..all.clone() }).await, [2, 0]);
+        assert_eq!(found(JobFilter { state: Some(JobState::Reserved), ..all.clone() }).await, [3, 0]);
+        assert_eq!(found(JobFilter { state: Some(JobState::Failed), ..all.clone() }).await, [4, 2]);
+        assert_eq!(found(JobFilter { state: Some(JobState::Queued), ..all.clone() }).await, [0; 0]);
         let narrow = JobFilter {
             caller: Some(other),
             state: Some(JobState::Failed),
             after: Some(jobs[0].id),
             limit: 1,
             ascending: true,
-            deleted: false,
+            ..all.clone()
         };
         assert_eq!(found(narrow).await, [4]);
 
         store.delete_job(jobs[4].id, at(50)).await.unwrap();
         store.delete_job(jobs[4].id, at(51)).await.unwrap();
-        assert_eq!(found(all).await, [3, 2, 1, 0]);
+        assert_eq!(found(all.clone()).await, [3, 2, 1, 0]);
         assert!(store.delete_job(jobs[3].id, at(50)).await.is_err(), "it is not at its end");
-        let with_deleted = store.jobs(&JobFilter { deleted: true, limit: 1, ..all }).await.unwrap();
+        let with_deleted = store.jobs(&JobFilter { deleted: true, limit: 1, ..all.clone() }).await.unwrap();
         assert_eq!((with_deleted[0].id, with_deleted[0].deleted_at), (jobs[4].id, Some(at(50))));
     }
 }

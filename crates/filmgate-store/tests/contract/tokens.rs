@@ -1,7 +1,7 @@
 //! Upstream tokens: added once, kept sealed, wiped when nothing needs them.
 
 use filmgate_domain::*;
-use filmgate_store::{Added, Store, StoreError};
+use filmgate_store::{Added, Known, Store, StoreError};
 
 use crate::{admitted, at, delivering, file, happen, people, stores, token};
 
@@ -169,5 +169,38 @@ async fn a_wiped_token_is_gone_even_for_a_job_that_used_it() {
         assert_eq!(secrets(&store).await, []);
         let missing = StoreError::Missing { what: "token", id: "tok_99".to_owned() };
         assert_eq!(store.remove_token(TokenId(99), at(1)).await, Err(missing));
+    }
+}
+
+#[tokio::test]
+async fn what_would_become_of_a_token_is_known_before() {
+    for place in stores() {
+        let store = place.open();
+        let (one, two) = (token(&store, "ssoBasic", "one").await, token(&store, "ssoBasic", "two").await);
+        store.remove_token(two, at(1)).await.unwrap();
+        let asked = [("ssoSuper", "one"), ("ssoBasic", "two"), ("ssoSuper", "two"), ("ssoBasic", "three")];
+        let asked = asked.map(|(pool, secret)| (pool.into(), Secret::new(secret)));
+        let known = store.known_tokens(asked.into()).await.unwrap();
+        assert_eq!(known, [Known::Present(one), Known::Removed(two), Known::No, Known::No]);
+        assert_eq!(store.tokens().await.unwrap().len(), 1, "nothing was added");
+    }
+}
+
+#[tokio::test]
+async fn many_tokens_are_removed_at_once_and_only_those_in_use_keep_their_secrets() {
+    for place in stores() {
+        let store = place.open();
+        let (caller, used) = people(&store).await;
+        let (spare, kept) =
+            (token(&store, "ssoBasic", "spare").await, token(&store, "ssoBasic", "kept").await);
+        store.admit(&admitted(caller, used, at(0), 1)).await.unwrap();
+        let missing = StoreError::Missing { what: "token", id: "tok_99".to_owned() };
+        let all_or_none = store.remove_tokens(vec![spare, TokenId(99)], at(1)).await;
+        assert_eq!(all_or_none, Err(missing));
+        assert_eq!(secrets(&store).await.len(), 3);
+        store.remove_tokens(vec![used, spare], at(1)).await.unwrap();
+        let left = [("the-first-token".to_owned(), true), ("kept".to_owned(), false)];
+        assert_eq!(secrets(&store).await, left);
+        store.remove_tokens(vec![kept], at(2)).await.unwrap();
     }
 }

@@ -103,7 +103,8 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
     Ok(Secret::new(key.trim()))
 }
 
-fn announced(data_dir: &Path) -> anyhow::Result<Option<Url>> {
+/// Where the server on a data directory says it is; what a killed server has left says so, too.
+pub(super) fn announced(data_dir: &Path) -> anyhow::Result<Option<Url>> {
     let path = data_dir.join("server.json");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -123,6 +124,26 @@ pub(super) async fn with<T>(
     let client = match Server::find(globals).await? {
         Some(server) => AdminClient::remote(&server)?,
         None => AdminClient::local(start::offline(&globals.sources(), &globals.data_dir()).await?)?,
+    };
+    let done = act(&client).await;
+    client.close().await;
+    done
+}
+
+/// As [`with`], to look only: without a server an empty directory is opened that is thrown away afterwards, so that
+/// nothing is written anywhere. The settings are the operator's; tokens, keys and jobs are not there.
+pub(super) async fn look<T>(
+    globals: &Globals,
+    act: impl AsyncFnOnce(&AdminClient) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let scratch = tempfile::tempdir().context("no temporary directory can be made")?;
+    let client = match Server::find(globals).await? {
+        Some(server) => AdminClient::remote(&server)?,
+        None => {
+            let mut sources = globals.sources();
+            sources.set.push("media.dir=".to_owned());
+            AdminClient::local(start::offline(&sources, scratch.path()).await?)?
+        }
     };
     let done = act(&client).await;
     client.close().await;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{AdminClient, Server};
+use super::client::{self, AdminClient, Server};
 use super::{Globals, out};
 use crate::config;
 
@@ -30,6 +31,18 @@ Exits with 1 when something is wrong.")]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Undo the last change that the page, the API or the command line made
+    #[command(after_help = "\
+Examples:
+  filmgate config undo --dry-run
+  filmgate config undo
+
+Gives the file the text that it had before, and takes that into use. A second time undoes the first.")]
+    Undo {
+        /// Only print what would be different
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print which configuration file would be read, and where the data directory is
     Path,
 }
@@ -39,8 +52,43 @@ pub(super) async fn run(command: Command, globals: &Globals) -> anyhow::Result<E
         Command::Show { defaults: true } => defaults(globals),
         Command::Show { defaults: false } => show(globals).await,
         Command::Check { file } => check(file, globals),
+        Command::Undo { dry_run } => undo(dry_run, globals).await,
         Command::Path => path(globals),
     }
+}
+
+/// The answer to an undo.
+#[derive(Deserialize)]
+struct Undone {
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    key: String,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+async fn undo(dry_run: bool, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let path = ["config", "undo"];
+    let json = client::with(globals, async |client| {
+        if dry_run { client.get(&path, &[]).await } else { client.post(&path, &[]).await }
+    });
+    let json = json.await?;
+    if globals.json {
+        out::print_json(&json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Undone { changes } = serde_json::from_value(json)?;
+    if changes.is_empty() {
+        out::remark("No value is different.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let value = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let rows = changes.into_iter().map(|Change { key, before, after }| [key, value(before), value(after)]);
+    out::print_table(out::table(["KEY", "BEFORE", "AFTER"], rows))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn defaults(globals: &Globals) -> anyhow::Result<ExitCode> {

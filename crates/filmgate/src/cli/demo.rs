@@ -150,6 +150,7 @@ impl Demo {
         serde_json::json!({
             "base_url": format!("{base}/v1"),
             "client_key": self.client_key,
+            "page_url": format!("{base}/admin"),
             "admin_url": format!("{base}/admin/v1"),
             "admin_key": self.running.admin_key,
             "simulator_url": self.simulator.url(),
@@ -169,7 +170,7 @@ impl Demo {
         println!("filmgate demo: a gateway and a simulated provider; nothing leaves this machine\n");
         println!("  base URL     {base}");
         println!("  client key   {key}");
-        println!("  admin API    {}/admin/v1   (key {})", running.public_url, running.admin_key);
+        println!("  your page    {}/admin   (sign in with {})", running.public_url, running.admin_key);
         println!("  simulator    {}   (a video takes {seconds} s)", self.simulator.url());
         println!("  tokens       {basic} in ssoBasic (480p, 6 s), {superior} in ssoSuper (720p, 15 s)");
         println!("  data         {}{kept}\n", running.data_dir.display());

@@ -1,6 +1,8 @@
 //! The command line: one file a command. What a command does to a data directory it does through the admin
 //! API, whether a server runs or not.
 
+mod audit;
+mod caller;
 mod client;
 mod completions;
 mod config;
@@ -8,13 +10,16 @@ mod demo;
 mod exit;
 mod generate;
 mod globals;
+mod health;
 mod job;
 mod key;
+mod migrate;
 mod out;
 mod pool;
 mod refused;
 mod route;
 mod serve;
+mod service;
 mod signals;
 mod simulator;
 #[cfg(test)]
@@ -71,6 +76,8 @@ enum Command {
     Demo(demo::Args),
     /// Start only the simulated provider
     Simulator(simulator::Args),
+    /// Say whether the gateway that runs is ready, as an exit code
+    Health(health::Args),
     /// Make a video and save it
     Generate(generate::Args),
     /// Show which token a video would get now, and why; makes no video
@@ -87,12 +94,20 @@ enum Command {
     /// The keys that clients use with this gateway
     #[command(subcommand)]
     Key(key::Command),
+    /// Who asks for videos, and how much they may
+    #[command(subcommand)]
+    Caller(caller::Command),
     /// Where callers are told that their videos ended
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// Move in from another gateway
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// The settings
     #[command(subcommand)]
     Config(config::Command),
+    /// What operators did, by the page, the API and the command line
+    Audit(audit::Args),
     /// The providers
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -114,14 +129,18 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args, globals).await,
         Command::Demo(args) => demo::run(args, globals).await,
         Command::Simulator(args) => simulator::run(args, globals).await,
+        Command::Health(args) => health::run(args, globals).await,
         Command::Generate(args) => generate::run(args, globals).await,
         Command::Route(args) => route::run(&args, globals).await,
         Command::Token(command) => token::run(command, globals).await,
         Command::Pool(command) => pool::run(&command, globals).await,
         Command::Job(command) => job::run(command, globals).await,
         Command::Key(command) => key::run(command, globals).await,
+        Command::Caller(command) => caller::run(command, globals).await,
         Command::Webhook(command) => webhook::run(command, globals).await,
+        Command::Migrate(command) => migrate::run(command, globals).await,
         Command::Config(command) => config::run(command, globals).await,
+        Command::Audit(args) => audit::run(&args, globals).await,
         Command::Upstream(command) => upstream::run(command, globals).await,
         Command::Completions(args) => completions::run(&args),
     }

@@ -1,5 +1,6 @@
 //! What the system tells a running gateway: stop, or read the configuration anew.
 
+use super::service;
 use crate::start::Running;
 
 /// Signals that are listened for. Made before anything is started: a signal that comes during the start is
@@ -28,7 +29,11 @@ impl Signals {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => running.reload().await,
+                _ = self.hangup.recv() => {
+                    service::reloading();
+                    running.reload().await;
+                    service::reloaded();
+                }
             }
         }
     }

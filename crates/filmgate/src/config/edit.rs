@@ -62,6 +62,7 @@ fn set(table: &mut dyn TableLike, parts: &[&str], value: &toml::Value) -> Result
 
 fn set_value(table: &mut dyn TableLike, key: &str, value: &toml::Value) -> Result<(), EditError> {
     let mut new: toml_edit::Value = value.to_string().parse().map_err(|_| EditError::Value)?;
+    put_in_order(&mut new);
     match table.get_mut(key) {
         Some(Item::Value(old)) => {
             *new.decor_mut() = old.decor().clone();
@@ -83,6 +84,18 @@ fn set_value(table: &mut dyn TableLike, key: &str, value: &toml::Value) -> Resul
         }
     }
     Ok(())
+}
+
+/// Lets the fields of what a pool delivers, and of what videos cost, stand as in the manual.
+fn put_in_order(value: &mut toml_edit::Value) {
+    const ORDER: [&str; 4] = ["resolution", "max_seconds", "models", "modes"];
+    let rank = |key: &Key| ORDER.iter().position(|known| *known == key.get()).unwrap_or(ORDER.len());
+    for item in value.as_array_mut().into_iter().flat_map(toml_edit::Array::iter_mut) {
+        if let Some(table) = item.as_inline_table_mut() {
+            table.sort_values_by(|a, _, b, _| rank(a).cmp(&rank(b)));
+            table.fmt();
+        }
+    }
 }
 
 fn is_empty(value: &toml::Value) -> bool {
@@ -160,6 +173,17 @@ costs = [{ units = 1 }]
         let edited = edit(text, "pools.a.costs", &value("[{ units = 3 }]")).unwrap();
         let costs = edited.parse::<toml::Table>().unwrap()["pools"]["a"]["costs"].clone();
         assert_eq!(costs, value("[{ units = 3 }]"));
+    }
+
+    #[test]
+    fn fields_stand_as_in_the_manual() {
+        let costs = value(
+            "[{ units = 3, max_seconds = 6, units_per_second = 1, resolution = \"480p\" }, { units = 4 }]",
+        );
+        let edited = edit("", "pools.a.costs", &costs).unwrap();
+        let expected =
+            "{ resolution = \"480p\", max_seconds = 6, units = 3, units_per_second = 1 }, { units = 4 }";
+        assert_eq!(edited, format!("[pools.a]\ncosts = [{expected}]\n"));
     }
 
     #[test]

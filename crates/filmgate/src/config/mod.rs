@@ -35,7 +35,7 @@ pub use schema::{
     Chat, ChatContent, Config, Jobs, Log, LogFormat, Media, ModelConfig, PoolConfig, Server, Tokens,
     UpstreamBody, UpstreamConfig, Video,
 };
-pub use show::{Origin, render};
+pub use show::{Origin, Shown, about, render, shown};
 pub use values::Proxy;
 
 use error::Collected;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde::{Serialize, Serializer};
-use toml_edit::TableLike;
+use toml_edit::{DocumentMut, TableLike};
 
 use super::Loaded;
 use super::names::NAMED;
@@ -83,32 +84,44 @@ pub(super) fn origins(tree: &Node) -> BTreeMap<String, Origin> {
     origins
 }
 
-/// The settings in effect as TOML that could be read again, with a remark on each value that is not a
-/// default. The password of a proxy is left out.
-pub fn render(loaded: &Loaded) -> String {
-    let mut text =
-        "# The settings in effect. A remark names the source of what is not a default.\n".to_owned();
+/// A setting in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The table that it is in, as a dotted key.
+    pub section: String,
+    /// Its key in there.
+    pub name: String,
+    /// Both together.
+    pub key: String,
+    /// Its value as TOML. The password of a proxy is left out.
+    pub text: String,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The settings in effect, in the order of the manual.
+pub fn shown(loaded: &Loaded) -> Vec<Shown> {
+    let mut all = Vec::new();
     let document = toml_edit::ser::to_document(&loaded.config).expect("settings are plain TOML values");
     for (section, item) in document.iter() {
         let Some(table) = item.as_table_like() else { continue };
         if !NAMED.contains(&section) {
-            render_table(&mut text, loaded, &[section], table);
+            all.extend(shown_in(loaded, &[section], table));
             continue;
         }
         for (name, entry) in table.iter() {
-            if let Some(entry) = entry.as_table_like() {
-                render_table(&mut text, loaded, &[section, name], entry);
-            }
+            all.extend(
+                entry.as_table_like().into_iter().flat_map(|entry| shown_in(loaded, &[section, name], entry)),
+            );
         }
     }
-    text
+    all
 }
 
-fn render_table(text: &mut String, loaded: &Loaded, way: &[&str], table: &dyn TableLike) {
-    // Writing to a text does not fail.
-    let _ = writeln!(text, "\n[{}]", dotted(&keys(way)));
-    for (key, item) in table.iter() {
-        let node = loaded.tree.at(&keys(&[way, &[key]].concat()));
+fn shown_in(loaded: &Loaded, way: &[&str], table: &dyn TableLike) -> Vec<Shown> {
+    let shown = table.iter().map(|(key, item)| {
+        let path = keys(&[way, &[key]].concat());
+        let node = loaded.tree.at(&path);
         let value = match node.map(|node| &node.value) {
             // A time stays as it was written: "7d", not "7days". A proxy may hold a password.
             Some(Value::Leaf(Scalar::Text(written), _)) if key != "proxy" => {
@@ -116,12 +129,66 @@ fn render_table(text: &mut String, loaded: &Loaded, way: &[&str], table: &dyn Ta
             }
             _ => item.to_string(),
         };
-        let key = dotted(&keys(&[key]));
-        let _ = match node.map(|node| Origin::from(&node.place)) {
-            None | Some(Origin::Default) => writeln!(text, "{key} = {}", value.trim()),
-            Some(origin) => writeln!(text, "{key} = {}  # {origin}", value.trim()),
+        Shown {
+            section: dotted(&keys(way)),
+            name: dotted(&keys(&[key])),
+            key: dotted(&path),
+            text: value.trim().to_owned(),
+            origin: node.map_or(Origin::Default, |node| Origin::from(&node.place)),
+        }
+    });
+    shown.collect()
+}
+
+/// The settings in effect as TOML that could be read again, with a remark on each value that is not a
+/// default. The password of a proxy is left out.
+pub fn render(loaded: &Loaded) -> String {
+    let mut text =
+        "# The settings in effect. A remark names the source of what is not a default.\n".to_owned();
+    let mut current = String::new();
+    for Shown { section, name, text: value, origin, .. } in shown(loaded) {
+        // Writing to a text does not fail.
+        if section != current {
+            let _ = writeln!(text, "\n[{section}]");
+            current = section;
+        }
+        let _ = match origin {
+            Origin::Default => writeln!(text, "{name} = {value}"),
+            origin => writeln!(text, "{name} = {value}  # {origin}"),
         };
     }
+    text
+}
+
+/// What the manual says about a setting; empty where it says nothing.
+pub fn about(section: &str, name: &str) -> &'static str {
+    static ABOUT: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    let table = section.split('.').next().unwrap_or_default();
+    let said = ABOUT.get_or_init(remarks).get(&format!("{table}.{name}"));
+    said.map_or("", String::as_str)
+}
+
+/// The manual's remarks, by table and key; of the tables whose entries the operator names, those on its first.
+fn remarks() -> BTreeMap<String, String> {
+    let manual: DocumentMut = super::DEFAULTS.parse().expect("the manual is TOML");
+    let mut remarks = BTreeMap::new();
+    for (section, item) in manual.iter() {
+        let table = item.as_table();
+        let named = NAMED.contains(&section);
+        let table = if named { table.and_then(|table| table.iter().next()?.1.as_table()) } else { table };
+        let mut last = String::new();
+        for (key, _) in table.into_iter().flatten() {
+            let written = table.and_then(|table| table.key(key)?.leaf_decor().prefix()?.as_str());
+            let lines = written.unwrap_or_default().lines().filter_map(|line| line.trim().strip_prefix('#'));
+            let remark = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+            // A remark is about all keys below it, up to the next.
+            if !remark.is_empty() {
+                last = remark;
+            }
+            remarks.insert(format!("{section}.{key}"), last.clone());
+        }
+    }
+    remarks
 }
 
 #[cfg(test)]
@@ -162,6 +229,17 @@ mod tests {
         let again = load_text(&Sources::default(), &render(&loaded)).unwrap();
         assert_eq!(again.config, loaded.config);
         assert!(shown(&Sources::default(), "").lines().skip(1).all(|line| !line.contains('#')));
+    }
+
+    #[test]
+    fn the_manual_explains_every_setting() {
+        for Shown { section, name, key, .. } in super::shown(&load(&Sources::default()).unwrap()) {
+            assert!(about(&section, &name).len() > 10, "{key}: {:?}", about(&section, &name));
+        }
+        assert_eq!(about("server", "listen"), "Where to listen.");
+        assert!(about("pools.mine", "quota_window").starts_with("Units per token and rolling window"));
+        assert!(about("video", "busy_wait").ends_with("falling back. \"0s\": fall back at once."));
+        assert_eq!(about("pools.mine", "no_such"), "");
     }
 
     #[test]

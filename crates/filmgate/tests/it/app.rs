@@ -29,11 +29,20 @@ pub(crate) struct Setup {
     pub(crate) simulator: fn(&mut SimulatorConfig),
     /// The scheme and authority of the links to the simulator's files, where they are not its own.
     pub(crate) files_at: Option<String>,
+    /// Variables of the gateway's environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { tokens: [2, 2], video_seconds: 0.05, set: Vec::new(), simulator: |_| {}, files_at: None }
+        Self {
+            tokens: [2, 2],
+            video_seconds: 0.05,
+            set: Vec::new(),
+            simulator: |_| {},
+            files_at: None,
+            env: Vec::new(),
+        }
     }
 }
 
@@ -60,6 +69,7 @@ pub(crate) struct TestApp {
     pub(crate) token_ids: HashMap<String, String>,
     data_dir: TempDir,
     set: Vec<String>,
+    env: Vec<(&'static str, String)>,
     logs: Arc<Mutex<String>>,
     pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:PORT`
@@ -109,6 +119,7 @@ impl TestApp {
             token_ids: HashMap::new(),
             data_dir: tempfile::tempdir().unwrap(),
             set,
+            env: setup.env,
             logs: Arc::default(),
             http: client(),
             url: String::new(),
@@ -143,6 +154,7 @@ impl TestApp {
         let mut command = Command::new(binary());
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env_remove("XAI_API_KEY").env("FILMGATE_ADMIN_KEY", ADMIN_KEY).current_dir(self.data_dir());
         let mut gateway =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -16,8 +16,9 @@ fn every_command_helps_and_wrong_usage_is_2() {
     let shell = Shell::on(dir.path());
     let commands = "serve|demo|simulator|generate|route|token|token add|token import|token export|token list|\
                     token show|token enable|token disable|token reset|token remove|pool list|job list|job show|\
-                    job cancel|key create|key list|key revoke|config show|config check|config path|\
-                    upstream check|completions";
+                    token forgive|job cancel|job again|key create|key list|key rotate|key revoke|caller list|\
+                    caller limit|config show|config check|config path|config undo|audit|health|\
+                    migrate grok2api|upstream check|completions";
     for command in commands.split('|') {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let help = shell.ok(&words);
@@ -236,12 +237,21 @@ async fn jobs() {
     assert_eq!((list["jobs"].as_array().unwrap().len(), &list["jobs"][0]["id"]), (1, &json!(running)));
     let newest = shell.json(&["job", "list", "--limit", "1"]);
     assert_eq!((&newest["jobs"][0]["id"], &newest["has_more"]), (&json!(running), &json!(true)));
+    assert_eq!(newest["next"], *running);
     let older = shell.json(&["job", "list", "--after", &running]);
     assert_eq!(older["jobs"][0]["id"], *failed);
+    let narrowed = ["--pool", "ssoBasic", "--route", "primary", "--caller", "tests", "--since", "1h"];
+    let narrowed = shell.json(&[&["job", "list"], &narrowed[..]].concat());
+    assert_eq!((narrowed["jobs"].as_array().unwrap().len(), &narrowed["jobs"][0]["id"]), (1, &json!(failed)));
+    assert!(shell.run(&["job", "list", "--verdict", "downgraded"]).with_code(0).err.contains("no such jobs"));
+    shell.run(&["job", "list", "--to", "tomorrow"]).with_code(1).says("2026-11-23T14:20");
 
     let shown = shell.ok(&["job", "show", &failed]);
     assert!(shown.contains("attempt 1: tok_") && shown.contains("500"), "{shown}");
     assert_eq!(shell.json(&["job", "explain", &failed])["state"], "failed");
+    let again = shell.json(&["job", "again", &failed]);
+    assert_eq!(again["prompt"], "[error]");
+    assert_ne!(again["id"], *failed);
     let cancelled = shell.json(&["job", "cancel", &running]);
     assert_eq!(cancelled["failure"]["code"], "cancelled");
     assert!(shell.ok(&["job", "show", &running]).contains("cancelled"));

@@ -98,7 +98,8 @@ async fn a_script_reads_one_line_of_json() {
     let mut demo = Demo::start(&["--json", "--listen", "127.0.0.1:0", "--simulated-seconds", "0.1"]);
     let described = demo.described();
     let keys: Vec<&String> = described.as_object().unwrap().keys().collect();
-    let mut expected = ["base_url", "client_key", "admin_url", "admin_key", "simulator_url", "data_dir"];
+    let mut expected =
+        ["base_url", "client_key", "page_url", "admin_url", "admin_key", "simulator_url", "data_dir"];
     expected.sort_unstable();
     let mut sorted = keys.clone();
     sorted.sort_unstable();

@@ -234,7 +234,7 @@ async fn what_the_operator_is_answered_is_described() {
         ask(("get", path), path, None).await;
     }
     for id in [&**token, "tok_999", "7"] {
-        for verb in ["disable", "enable", "reset"] {
+        for verb in ["disable", "enable", "reset", "forgive"] {
             ask(("post", &format!("/tokens/{{id}}/{verb}")), &format!("/tokens/{id}/{verb}"), None).await;
         }
         ask(("get", "/tokens/{id}"), &format!("/tokens/{id}"), None).await;
@@ -242,25 +242,67 @@ async fn what_the_operator_is_answered_is_described() {
     for id in [job, "video_0197f3c0111170008000000000000000", "7"] {
         ask(("get", "/jobs/{id}"), &format!("/jobs/{id}"), None).await;
         ask(("post", "/jobs/{id}/cancel"), &format!("/jobs/{id}/cancel"), None).await;
+        ask(("post", "/jobs/{id}/again"), &format!("/jobs/{id}/again"), None).await;
     }
-    for (path, query) in
-        [("/route", "resolution=1080p"), ("/route", "seconds=10&resolution=720p"), ("/jobs", "state=odd")]
-    {
+    for (path, query) in [
+        ("/route", "resolution=1080p"),
+        ("/route", "seconds=10&resolution=720p"),
+        ("/jobs", "state=odd"),
+        ("/jobs", "verdict=as_asked&since=1h&limit=1"),
+        ("/jobs", "caller=nobody"),
+    ] {
         ask(("get", path), &format!("{path}?{query}"), None).await;
     }
     let import = ("post", "/tokens/import");
     let tokens = json!({ "ssoSuper": ["one-more-token", 7, app.sim_tokens[1][0].secret] });
     ask(import, "/tokens/import?dry_run=true", Some(tokens.clone())).await;
     ask(import, "/tokens/import", Some(tokens)).await;
+    let bulk = ("post", "/tokens/bulk");
+    ask(bulk, bulk.1, Some(json!({ "action": "disable", "ids": [token, "tok_999"] }))).await;
+    ask(bulk, bulk.1, Some(json!({ "action": "enable", "filter": {} }))).await;
+    ask(bulk, bulk.1, Some(json!({ "action": "explode" }))).await;
     for upstream in ["xai", "none"] {
         let path = format!("/upstreams/{upstream}/check");
         ask(("post", "/upstreams/{name}/check"), &path, None).await;
     }
     let key = ask(("post", "/keys"), "/keys", Some(json!({ "name": "mine" }))).await;
+    let rotate = format!("/keys/{}/rotate", key["id"].as_str().unwrap());
+    for body in [json!({ "keep_seconds": 0 }), json!({}), json!({ "keep_seconds": -1 })] {
+        ask(("post", "/keys/{id}/rotate"), &rotate, Some(body)).await;
+    }
+    ask(("get", "/callers"), "/callers", None).await;
+    for body in [json!({ "limits": { "units_per_day": 99, "max_in_flight": null } }), json!({})] {
+        ask(("patch", "/callers/{caller}"), "/callers/mine", Some(body)).await;
+    }
+    let key = ask(("post", "/keys"), "/keys", Some(json!({ "name": "mine" }))).await;
     let revoke = format!("/keys/{}", key["id"].as_str().unwrap());
     ask(("delete", "/keys/{id}"), &revoke, None).await;
     ask(("get", "/keys"), "/keys", None).await;
-    let caller = key["caller"].as_str().unwrap();
+    ask(("delete", "/tokens/{id}"), &format!("/tokens/{token}"), None).await;
+    let used = strict.ask(&app, ("get", "/admin/v1/route"), "/admin/v1/route", None).await;
+    assert!(used["decision"]["chosen"].is_object(), "{used}");
+}
+
+#[tokio::test]
+async fn what_the_operator_is_answered_about_settings_is_described() {
+    let app = Setup::default().start().await;
+    let strict = Strict::of(&app).await;
+    let ask = async |what: (&str, &str), actual: &str, body| {
+        strict.ask(&app, (what.0, &format!("/admin/v1{}", what.1)), &format!("/admin/v1{actual}"), body).await
+    };
+    app.make("a fox", "720p", 6).await;
+    ask(("post", "/config/reload"), "/config/reload", None).await;
+    ask(("patch", "/config"), "/config", Some(json!({ "set": { "no.such": 1 } }))).await;
+    ask(("get", "/config/undo"), "/config/undo", None).await;
+    ask(("post", "/config/undo"), "/config/undo", None).await;
+    let set = json!({ "set": { "video.upgrade_reserve": 0.5, "pools.ssoSuper.quota_units": 4 } });
+    let preview = ask(("post", "/config/preview"), "/config/preview", Some(set.clone())).await;
+    assert_eq!(preview["videos"], 1, "{preview}");
+    ask(("post", "/config/preview"), "/config/preview", Some(json!({ "set": { "no.such": 1 } }))).await;
+    ask(("patch", "/config"), "/config", Some(set)).await;
+    ask(("get", "/config/undo"), "/config/undo", None).await;
+    ask(("post", "/config/undo"), "/config/undo", None).await;
+    let caller = "tests";
     let hook = ("put", "/webhooks/{caller}");
     for body in [json!({ "url": "http://127.0.0.1:9/" }), json!({ "url": null }), json!({ "odd": 1 })] {
         ask(hook, &format!("/webhooks/{caller}"), Some(body)).await;
@@ -273,11 +315,9 @@ async fn what_the_operator_is_answered_is_described() {
     ask(("delete", "/webhooks/{caller}"), &format!("/webhooks/{caller}"), None).await;
     ask(("get", "/webhooks/deliveries"), "/webhooks/deliveries", None).await;
     ask(("get", "/webhooks/deliveries"), "/webhooks/deliveries?state=odd", None).await;
-    ask(("patch", "/config"), "/config", Some(json!({ "set": { "no.such": 1 } }))).await;
-    ask(("post", "/config/reload"), "/config/reload", None).await;
-    ask(("delete", "/tokens/{id}"), &format!("/tokens/{token}"), None).await;
-    let used = strict.ask(&app, ("get", "/admin/v1/route"), "/admin/v1/route", None).await;
-    assert!(used["decision"]["chosen"].is_object(), "{used}");
+    let trail = ask(("get", "/audit"), "/audit", None).await;
+    assert!(trail["entries"].as_array().unwrap().len() > 2, "{trail}");
+    ask(("get", "/audit"), "/audit?before=soon", None).await;
 }
 
 #[tokio::test]

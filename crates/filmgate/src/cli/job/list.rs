@@ -15,11 +15,33 @@ use crate::cli::{Globals, client, out, time};
 Examples:
   filmgate job list
   filmgate job list --state failed --limit 100
+  filmgate job list --verdict downgraded --caller my-app --since 24h
   filmgate job list --json | jq '.jobs[].filmgate.verdict'")]
 pub(in crate::cli) struct Args {
     /// Only those in this state: queued, reserved, submitting, running, delivering, completed or failed
     #[arg(long, value_name = "STATE")]
     state: Option<JobState>,
+    /// Only those whose last attempt was with a token of this pool
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+    /// Only those whose last attempt went this way: primary, upgrade or fallback
+    #[arg(long, value_name = "ROUTE")]
+    route: Option<String>,
+    /// Only those with this verdict on their file: as_asked or downgraded
+    #[arg(long, value_name = "VERDICT")]
+    verdict: Option<String>,
+    /// Only those of this caller, by its name or its id
+    #[arg(long, value_name = "CALLER")]
+    caller: Option<String>,
+    /// Only those asked for less than so long ago, such as 90s, 30m, 24h or 7d
+    #[arg(long, value_name = "SPAN")]
+    since: Option<String>,
+    /// Only those asked for then or later, such as 2026-11-23T14:20
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only those asked for before then
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
     /// At most so many, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -31,27 +53,45 @@ pub(in crate::cli) struct Args {
 #[derive(Debug, Deserialize)]
 struct Page {
     jobs: Vec<Job>,
-    has_more: bool,
+    /// What to go on after: a page may be short, and still not be the last.
+    next: Option<String>,
+}
+
+impl Args {
+    fn narrowed(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { state, pool, route, verdict, caller, since, from, to, after, limit: _ } = self;
+        let texts = [
+            ("pool", pool),
+            ("route", route),
+            ("verdict", verdict),
+            ("caller", caller),
+            ("since", since),
+            ("from", from),
+            ("to", to),
+            ("after", after),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
+        state.map(|state| ("state", state.as_str())).into_iter().chain(texts)
+    }
 }
 
 pub(super) async fn run(args: &Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let limit = args.limit.to_string();
     let mut query = vec![("limit", &*limit)];
-    query.extend(args.state.map(|state| ("state", state.as_str())));
-    query.extend(args.after.as_deref().map(|id| ("after", id)));
+    query.extend(args.narrowed());
     let json = client::with(globals, async |client| client.get(&["jobs"], &query).await).await?;
     if globals.json {
         out::print_json(&json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Page { jobs, has_more } = serde_json::from_value(json)?;
+    let Page { jobs, next } = serde_json::from_value(json)?;
     if jobs.is_empty() {
-        out::remark("There are no such jobs.");
-        return Ok(ExitCode::SUCCESS);
+        out::remark(if next.is_none() { "There are no such jobs." } else { "None among the latest ones." });
+    } else {
+        out::print_table(render(&jobs, time::now()))?;
     }
-    out::print_table(render(&jobs, time::now()))?;
-    if let Some(last) = jobs.last().filter(|_| has_more) {
-        out::remark(format_args!("There are older ones: --after {}", last.id));
+    if let Some(next) = next {
+        out::remark(format_args!("There are older ones: --after {next}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,12 @@ pub(super) enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Make a job's video again, for the same caller: a new job, which costs what the first one did
+    Again {
+        /// Its id
+        #[arg(value_name = "ID")]
+        id: String,
+    },
     /// End an unfinished job; what the upstream already makes is billed all the same
     Cancel {
         /// Its id
@@ -34,6 +40,9 @@ pub(super) async fn run(command: Command, globals: &Globals) -> anyhow::Result<E
         Command::List(args) => return list::run(args, globals).await,
         Command::Show { id } => {
             client::with(globals, async |client| client.get(&["jobs", id], &[]).await).await?
+        }
+        Command::Again { id } => {
+            client::with(globals, async |client| client.post(&["jobs", id, "again"], &[]).await).await?
         }
         Command::Cancel { id } => {
             client::with(globals, async |client| client.post(&["jobs", id, "cancel"], &[]).await).await?

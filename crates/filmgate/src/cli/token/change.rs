@@ -1,4 +1,4 @@
-//! `filmgate token enable|disable|reset|remove`.
+//! `filmgate token enable|disable|reset|forgive|remove`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

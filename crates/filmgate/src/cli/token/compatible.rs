@@ -15,10 +15,10 @@ use crate::cli::out;
 use crate::cli::pool::{Pool, Pools};
 
 /// The upstream's name in the configuration.
-const NAME: &str = "compatible";
+pub(in crate::cli) const NAME: &str = "compatible";
 
 /// Lets these pools use the server at `url`, or only says so.
-pub(super) async fn send_there(
+pub(in crate::cli) async fn send_there(
     client: &AdminClient,
     url: &Url,
     concerned: &BTreeSet<String>,

@@ -2,7 +2,7 @@
 
 mod add;
 mod change;
-mod compatible;
+pub(super) mod compatible;
 mod export;
 mod import;
 mod list;
@@ -31,6 +31,8 @@ pub(super) enum Command {
     Disable(change::Ids),
     /// Forget what tokens were blamed for: expired and cooling ones are active again
     Reset(change::Ids),
+    /// Take back the last refusal that was counted against tokens: its pause, and the expiry that it caused
+    Forgive(change::Ids),
     /// Take tokens out for good and wipe their secrets
     Remove(change::Remove),
 }
@@ -45,6 +47,7 @@ pub(super) async fn run(command: Command, globals: &Globals) -> anyhow::Result<E
         Command::Enable(ids) => change::switch(&ids, "enable", globals).await,
         Command::Disable(ids) => change::switch(&ids, "disable", globals).await,
         Command::Reset(ids) => change::switch(&ids, "reset", globals).await,
+        Command::Forgive(ids) => change::switch(&ids, "forgive", globals).await,
         Command::Remove(args) => change::remove(&args, globals).await,
     }
 }

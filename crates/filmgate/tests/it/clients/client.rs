@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::app::TestApp;
+use crate::needs;
 
 /// A script, and what it is run with.
 pub(crate) struct Client {
@@ -41,27 +42,14 @@ pub(crate) fn curl(script: &'static str) -> Client {
 }
 
 impl Client {
-    /// Whether everything is there that the script needs. Says on every channel when not: a test that does not
-    /// run counts only where that is allowed.
+    /// Whether everything is there that the script needs.
     pub(crate) fn is_ready(&self, test: &str) -> bool {
-        let Err(missing) = self.ready() else { return true };
-        assert!(
-            std::env::var("FILMGATE_ALLOW_SKIP").is_ok_and(|allowed| allowed == "1"),
-            "{missing}; `cargo xtask clients` makes what is missing, or says how to get it. \
-             FILMGATE_ALLOW_SKIP=1 does without this test"
-        );
-        eprintln!("SKIPPED: {test}: {missing}");
-        if let Ok(log) = std::env::var("FILMGATE_SKIP_LOG") {
-            let log = fs::OpenOptions::new().create(true).append(true).open(log);
-            writeln!(log.unwrap(), "{test}: {missing}").unwrap();
-        }
-        false
+        needs::met(test, self.ready())
     }
 
     fn ready(&self) -> Result<(), String> {
         let Some(environment) = self.environment else {
-            let curl = Command::new("curl").arg("--version").output();
-            return curl.map(drop).map_err(|e| format!("no curl: {e}"));
+            return needs::program("curl", "--version");
         };
         if self.runtime == Runtime::Node {
             made_of("node", "package-lock.json")?;
@@ -153,12 +141,12 @@ fn pinned() -> PathBuf {
 }
 
 /// Where environments are made.
-fn made() -> PathBuf {
+pub(crate) fn made() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("clients")
 }
 
 /// Whether an environment was made of what is pinned now: else other versions would be tested than are named.
-fn made_of(environment: &str, manifest: &str) -> Result<(), String> {
+pub(crate) fn made_of(environment: &str, manifest: &str) -> Result<(), String> {
     let pinned = fs::read_to_string(pinned().join(environment).join(manifest)).unwrap();
     match fs::read_to_string(made().join(environment).join("made-of")) {
         Ok(text) if text.ends_with(&pinned) => Ok(()),

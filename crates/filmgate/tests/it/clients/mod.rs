@@ -3,11 +3,12 @@
 //! What a client does stands in the scripts of the folder `clients`, as somebody who uses the package would write
 //! it; what the provider saw of it is looked at here. `cargo xtask clients` makes their environments.
 
-mod client;
+pub(crate) mod client;
 mod features;
 mod lossy;
 mod readme;
 mod schemathesis;
+mod studio;
 pub(crate) mod webhooks;
 
 use client::{curl, node, python};

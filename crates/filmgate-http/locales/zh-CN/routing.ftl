@@ -1,0 +1,144 @@
+# 路由。
+routing-what-if = 假设分析
+routing-what-if-about = 这样的视频现在会由哪个池生成？这里不会占用额度，也不会发送任何请求。
+routing-model = 模型
+routing-resolution = 分辨率
+routing-seconds = 秒数
+routing-mode = 生成方式
+routing-mode-text = 文本
+routing-mode-image = 图片
+routing-mode-reference = 参考图
+routing-mode-edit = 编辑视频
+routing-mode-extend = 延长视频
+routing-on-shortage = 无可用 token 时
+routing-on-shortage-fallback = 降级
+routing-on-shortage-fail = 失败
+routing-on-shortage-wait = 等待
+routing-short = 假设以下池没有 token
+routing-ask = 查看
+routing-order = 池的顺序
+routing-order-about = 按尝试的先后顺序列出各池。
+routing-column-pool = 池
+routing-column-route = 路由
+routing-column-sent = 向上游请求
+routing-column-outcome = 结果
+routing-route-primary = 首选
+routing-route-upgrade = 升级
+routing-route-fallback = 降级
+routing-route-none = 无法生成
+routing-chosen = 选中。
+routing-not-needed = 无需用到：前面的池已有可用 token。
+routing-assumed = （本次回答的假设）
+routing-answer-primary = { $model } 的 { $asked } 视频由 { $pool } 按要求生成。
+routing-answer-upgrade = { $model } 的 { $asked } 视频由 { $pool } 生成：升级到比所需更强的池。
+routing-answer-fallback = { $model } 的 { $asked } 视频由 { $pool } 生成：降级，向上游请求 { $sent }。
+routing-answer-token = 当前 token：
+routing-answer-none = { $model } 的 { $asked } 视频现在没有可用的 token。
+routing-answer-expected = 预计可用时间：
+routing-tokens = { $n } 个 token：
+routing-until = ，直到 {""}
+routing-reason-no-tokens = 没有 token
+routing-reason-out-of-quota = 额度用完
+routing-reason-cooling = 冷却中
+routing-reason-in-flight = 已有 { $limit } 个视频在生成，达到上限
+routing-reason-throttled = 达到每分钟提交上限
+routing-reason-disabled = 已停用
+routing-reason-expired = 已失效
+routing-reason-cannot-deliver = 无法以“{ $mode }”方式生成 { $form }
+routing-reason-fallback-not-allowed = 不允许降级
+routing-reason-fallback-not-wanted = 客户端不接受降级
+routing-reason-upgrade-not-allowed = 不允许升级
+routing-reason-kept-in-reserve = 剩余 { $left } / { $granted } 单位，留给只有它能生成的视频
+
+routing-edit = 开关与池
+routing-edit-about = 预览会显示改动的效果；点击“应用”之前不会写入任何内容。改动写入文件
+routing-switches = 开关
+routing-pool = 池 { $pool }
+routing-pool-unused = 未使用
+routing-field-smart_token_routing = 智能路由
+routing-field-allow_upgrade_to_super = 允许升级
+routing-field-allow_fallback_to_basic = 允许降级
+routing-field-log_fallback_warning = 每次降级记录一条警告
+routing-field-upgrade_reserve = 升级时保留的额度（0 到 1）
+routing-field-busy_wait = 降级前等待繁忙 token 的时间
+routing-field-pools = 使用中的池，由弱到强
+routing-field-delivers = 可生成的视频
+routing-field-quota_units = 每个 token 每个窗口的单位数
+routing-field-quota_window = 窗口
+routing-field-costs = 每个视频的消耗
+routing-field-max_in_flight = 每个 token 同时生成的视频数
+routing-field-submits_per_minute = 每个 token 每分钟提交数
+routing-hint-smart_token_routing = 每个视频交给能够生成它的池。关闭后：不管要求如何，按顺序使用各池。
+routing-hint-allow_upgrade_to_super = 第一个够用的池没有 token 时，由更强的池生成。
+routing-hint-allow_fallback_to_basic = 没有够用的池可用时，由能力较低的池生成，并告知客户端。
+routing-hint-log_fallback_warning = 日志中的一行 WARN。
+routing-hint-upgrade_reserve = 更强的池中，为只有它能生成的视频保留的额度比例。
+routing-hint-busy_wait = 例如 20s。0s：立即降级。
+routing-hint-pools = 名称之间用逗号分隔。
+routing-hint-delivers = 在最后一行选择分辨率即可添加，选择“移除”即可去掉该行。模式和模型用逗号分隔；留空表示全部。
+routing-hint-quota_units = 0：无额度限制。
+routing-hint-quota_window = 例如 20h。单位在消耗后经过这段时间恢复。
+routing-hint-costs = 以第一条匹配的规则为准。清空单位数即可去掉该行。
+routing-hint-max_in_flight = 0：不限制。
+routing-hint-submits_per_minute = 0：不限制。
+routing-column-resolution = 分辨率
+routing-column-max_seconds = 最长秒数
+routing-column-modes = 模式
+routing-column-models = 模型
+routing-column-units = 单位
+routing-column-units_per_second = 每秒附加单位
+routing-cell = { $column }，第 { $row } 行
+routing-no-row = 移除
+routing-any = 任意
+routing-fixed-env = 由环境变量 { $variable } 设定，其优先级高于文件：请在那里修改。
+routing-fixed-set = 由命令行的 --set 设定，其优先级高于文件：请在那里修改。
+routing-extent = 预览
+routing-last = 最近的视频数
+routing-preview = 预览
+routing-wrong = 无法使用：错误显示在各字段旁边。没有任何改动。
+
+routing-preview-title = 将会改变什么
+routing-preview-nothing = 与当前使用的配置没有差别。
+routing-preview-no-effect = 会写入文件，但没有效果：另一个来源的优先级更高。
+routing-preview-videos = { $n ->
+    [0] 没有可重新路由的视频
+   *[other] 最近 { $n } 个视频，重新路由
+ }
+routing-preview-assumed = 两列用同样的方式推演：使用现有的、未停用且未失效的 token，从第一个视频起各自拥有全部额度；每个视频按其原来的时间和时长计算。不计等待（忽略 busy_wait），不计 token 的失败，也不计其他视频。
+routing-preview-short = 并假设 { $pools } 没有 token。
+routing-preview-changed = { $all } 个中有 { $n } 个去向不同。
+routing-preview-list = 去向不同的视频
+routing-preview-more = 另有 { $n } 个。
+routing-apply = 应用
+routing-discard = 放弃
+routing-summary = 去向
+routing-changes = 将改变的设置
+routing-column-setting = 设置
+routing-column-before = 之前
+routing-column-after = 之后
+routing-column-now = 当前配置
+routing-column-draft = 草稿
+routing-column-videos = 视频数
+routing-column-video = 视频
+routing-column-asked = 要求
+routing-same = 相同
+routing-fate-no-token = 没有立即可用的 token：等待或被拒绝
+routing-fate-undeliverable = 被拒绝：没有池能生成
+routing-fate-no-model = 被拒绝：没有该模型
+
+routing-done-applied = { $n ->
+    [0] 已应用，没有值发生变化。
+   *[other] 已应用：{ $n } 个值发生变化。
+ }
+routing-done-undone = { $n ->
+    [0] 已撤销，没有值发生变化。
+   *[other] 已撤销：{ $n } 个值发生变化。
+ }
+routing-undo-title = 撤销
+routing-undo-about = 撤销上一次改动会把文件恢复为之前的内容：
+routing-undo-same = 没有值会发生变化。
+routing-undo = 撤销上一次改动
+routing-undo-sure = 撤销配置的上一次改动？
+routing-undo-nothing = 没有可撤销的改动。
+routing-undo-changed = 无法撤销上一次改动：{ $file } 之后又以其他方式修改过，撤销会丢失那些修改。
+routing-undo-problem = 无法撤销上一次改动：
