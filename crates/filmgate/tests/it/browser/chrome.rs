@@ -1,6 +1,7 @@
 //! A Chromium of a test's own, and an operator in front of it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,21 +33,27 @@ pub(super) struct Chrome {
     pub(super) page: Client,
     url: String,
     driver: Child,
+    port: u16,
     profile: TempDir,
 }
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        // ChromeDriver ends its browsers when it is asked to end.
-        let asked = Command::new("kill").arg(self.driver.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.driver.kill();
-        }
+        // Killed, ChromeDriver leaves its browser behind; asked to shut down, it ends that first.
+        let _ = self.shut_down();
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
 impl Chrome {
+    fn shut_down(&self) -> std::io::Result<()> {
+        let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
+        driver.set_read_timeout(Some(Duration::from_secs(10)))?;
+        driver.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        driver.read_to_end(&mut Vec::new()).map(drop)
+    }
+
     /// A fresh browser whose reader prefers `language`, with nothing signed in.
     pub(super) async fn open(app: &TestApp, screen: Screen, language: &str) -> Self {
         let mut driver = Command::new("chromedriver");
@@ -62,7 +69,7 @@ impl Chrome {
         let capabilities = capabilities(profile.path(), screen, language);
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         let page = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
-        Self { page: page.unwrap(), url: app.url.clone(), driver, profile }
+        Self { page: page.unwrap(), url: app.url.clone(), driver, port, profile }
     }
 
     /// A browser in which the operator has signed in by hand.
