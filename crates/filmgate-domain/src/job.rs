@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallerId, Delivered, JobFailure, JobId, OnShortage, Route, Shape, Timestamp, TokenId, Verdict, VideoSpec,
+    CallerId, Delivered, JobFailure, JobId, LostAnswer, OnShortage, Route, Shape, Timestamp, TokenId,
+    Verdict, VideoSpec,
 };
 
 /// Where a job stands. It moves down this list, never up, save that a refused submission goes back to
@@ -167,6 +168,10 @@ pub struct Attempt {
     pub reserved_at: Timestamp,
     /// When the submission was about to go out.
     pub sent_at: Option<Timestamp>,
+    /// What is done if the answer to the submission is lost.
+    pub lost_answer: LostAnswer,
+    /// Since when the answer is known to be lost, if it is.
+    pub lost_at: Option<Timestamp>,
     /// When the upstream answered the submission.
     pub answered_at: Option<Timestamp>,
     /// The upstream's id of the video.

@@ -208,6 +208,8 @@ mod tests {
             units: 4,
             reserved_at: NOW,
             sent_at: None,
+            lost_answer: crate::LostAnswer::GiveUp,
+            lost_at: None,
             answered_at: None,
             upstream_id: None,
             video_url: None,

@@ -7,9 +7,13 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Blame, Cause, Certainty, Delivered, Failure, Fault, Job, JobFailure, JobState, Outcome,
-    Settlement, Timestamp,
+    Attempt, Blame, Cause, Certainty, Delivered, Failure, Fault, Job, JobFailure, JobState, LostAnswer,
+    Outcome, Settlement, Timestamp,
 };
+
+/// The pauses between two looks at what became of a submission whose answer was lost.
+const FIRST_RECONCILIATION: Duration = Duration::from_secs(1);
+const LONGEST_RECONCILIATION: Duration = Duration::from_secs(30);
 
 /// The limits that [`step`] goes by; settings of `[jobs]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +67,11 @@ pub enum Event {
         /// The upstream's id.
         upstream_id: Box<str>,
     },
-    /// The submission failed.
+    /// The submission failed, or whether it was taken could not be found out.
     SubmitFailed(Failure),
+    /// The submission whose answer was lost is not among the upstream's videos, after the grace time: it never
+    /// arrived.
+    NeverArrived,
     /// The upstream told how it stands.
     Polled(Polled),
     /// It could not be asked.
@@ -143,6 +150,11 @@ pub enum Next {
     Submit,
     /// Send the submission: `Submitting` is on disk.
     Send,
+    /// Find out whether the upstream took the submission, after this pause.
+    Reconcile {
+        /// Grows with the time since the answer was lost.
+        pause: Duration,
+    },
     /// Ask the upstream, after a pause of at least this much on top of the usual one.
     Poll {
         /// What the upstream asked for.
@@ -191,10 +203,14 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
             let attempt = current(job);
             attempt.answered_at = Some(now);
             attempt.upstream_id = Some(upstream_id);
+            attempt.error = None;
             job.state = Running;
             Some(Effects { used: true, ..durable(Next::Poll { pause: None }) })
         }
         (Submitting, Event::SubmitFailed(failure)) => Some(submit_failed(job, failure, now, rules)),
+        (Submitting, Event::NeverArrived) if is_looked_for(job) => {
+            Some(submit_failed(job, never_arrived(job), now, rules))
+        }
         (Running, Event::Polled(polled)) => Some(polled_step(job, polled, now, rules)),
         (Running, Event::PollFailed(failure)) => {
             Some(Effects { next: Next::Poll { pause: failure.retry_after }, ..Effects::default() })
@@ -211,6 +227,11 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
         (state, Event::Cancelled) if !state.is_final() => {
             let failure = JobFailure::new("cancelled", Fault::Gateway, "the operator cancelled the job");
             Some(stop(job, Outcome::Cancelled, failure, now, rules))
+        }
+        (Submitting, Event::DeadlinePassed) if job.attempt().is_some_and(|a| a.lost_at.is_some()) => {
+            let why = current(job).error.take().unwrap_or_default();
+            let failure = JobFailure::outcome_unknown(&why);
+            Some(stop(job, Outcome::Unknown, failure, now, rules))
         }
         (Queued | Reserved | Submitting | Running, Event::DeadlinePassed) => {
             let failure = too_late(job);
@@ -241,9 +262,13 @@ fn recovered(job: &mut Job, now: Timestamp, rules: &Rules) -> Option<Effects> {
         JobState::Queued => Next::Route { at: now },
         JobState::Reserved => Next::Submit,
         JobState::Submitting => {
-            let why = "filmgate was stopped before the upstream answered";
-            let failure = JobFailure::outcome_unknown(why);
-            return Some(end_unanswered(job, Outcome::Unknown, failure, now, rules));
+            return Some(answer_lost(
+                job,
+                "filmgate was stopped before the upstream answered",
+                None,
+                now,
+                rules,
+            ));
         }
         JobState::Running => Next::Poll { pause: None },
         JobState::Delivering => Next::Fetch { pause: Duration::ZERO },
@@ -303,11 +328,11 @@ fn polled_step(job: &mut Job, polled: Polled, now: Timestamp, rules: &Rules) -> 
 }
 
 fn submit_failed(job: &mut Job, failure: Failure, now: Timestamp, rules: &Rules) -> Effects {
-    current(job).answered_at = Some(now);
-    if failure.certainty == Certainty::Unknown {
-        let ending = JobFailure::outcome_unknown(&failure.message);
-        return end_unanswered(job, Outcome::Unknown, ending, now, rules);
+    if failure.certainty == Certainty::Unknown || leaves_the_first_open(current(job), &failure) {
+        let blame = blame(job, &failure, now, rules);
+        return Effects { blame, ..answer_lost(job, &failure.message, failure.retry_after, now, rules) };
     }
+    current(job).answered_at = Some(now);
     current(job).error = Some(failure.message.as_str().into());
     let settle = settle(job, Outcome::Refused, now, rules);
     let blame = blame(job, &failure, now, rules);
@@ -323,6 +348,51 @@ fn submit_failed(job: &mut Job, failure: Failure, now: Timestamp, rules: &Rules)
     };
     job.state = JobState::Queued;
     Effects { settle, blame, ..durable(Next::Route { at }) }
+}
+
+/// Whether this is about a repetition only: a busy upstream says no before it looks whether it has taken the same
+/// before. What it says of the request itself, it would have said of the first.
+fn leaves_the_first_open(attempt: &Attempt, failure: &Failure) -> bool {
+    let certain = matches!(failure.cause, Cause::Rejected | Cause::Moderated);
+    attempt.lost_answer == LostAnswer::Repeat && attempt.lost_at.is_some() && !certain
+}
+
+/// Whether the answer is lost and the upstream has a list.
+fn is_looked_for(job: &Job) -> bool {
+    let lost = job.attempt().filter(|attempt| attempt.lost_at.is_some());
+    lost.is_some_and(|attempt| attempt.lost_answer == LostAnswer::LookUp)
+}
+
+/// What is known of a submission that is not among its upstream's videos.
+fn never_arrived(job: &Job) -> Failure {
+    let why = job.attempt().and_then(|attempt| attempt.error.as_deref()).unwrap_or_default();
+    Failure {
+        cause: Cause::Unreachable,
+        certainty: Certainty::Refused,
+        status: None,
+        retry_after: None,
+        message: format!("the upstream never got it ({why})"),
+    }
+}
+
+/// Nobody knows whether the upstream took the submission. Where there is a way to find out, it is gone until the
+/// deadline; the reservation stays open meanwhile.
+fn answer_lost(
+    job: &mut Job,
+    why: &str,
+    retry_after: Option<Duration>,
+    now: Timestamp,
+    rules: &Rules,
+) -> Effects {
+    let deadline = job.deadline;
+    let attempt = current(job);
+    let lost_at = *attempt.lost_at.get_or_insert(now);
+    if attempt.lost_answer == LostAnswer::GiveUp || now >= deadline {
+        return end_unanswered(job, Outcome::Unknown, JobFailure::outcome_unknown(why), now, rules);
+    }
+    attempt.error = Some(why.into());
+    let pause = (now.since(lost_at) / 2).clamp(FIRST_RECONCILIATION, LONGEST_RECONCILIATION);
+    durable(Next::Reconcile { pause: pause.max(retry_after.unwrap_or_default()) })
 }
 
 /// The token's fault, if it is one, and if this job may blame another.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use filmgate_domain::{
-    Attempt, CallerId, Decision, Grant, Job, JobId, JobState, NoToken, OnShortage, Reservation, Route,
-    RoutingLine, RoutingSettings, Settlement, Shape, Timestamp, TokenManager, VideoSpec, Wanted,
+    Attempt, CallerId, Decision, Grant, Job, JobId, JobState, LostAnswer, NoToken, OnShortage, Reservation,
+    Route, RoutingLine, RoutingSettings, Settlement, Shape, Timestamp, TokenManager, VideoSpec, Wanted,
 };
 use filmgate_store::{Claim, StoreError};
 
@@ -198,6 +198,7 @@ impl Engine {
         let names = Names { from, to: &pool.name, token: info.token.preview() };
         log_choice(job, grant, wanted.shape, &names, manager.routing());
         self.inner.metrics.chosen(&pool.name, grant.route);
+        let line = self.line(&pool.upstream);
         Attempt {
             n: 1,
             token: grant.reservation.token,
@@ -210,6 +211,8 @@ impl Engine {
             units: grant.reservation.units,
             reserved_at: now,
             sent_at: None,
+            lost_answer: line.map_or(LostAnswer::GiveUp, |line| line.lost_answer),
+            lost_at: None,
             answered_at: None,
             upstream_id: None,
             video_url: None,

@@ -1,14 +1,17 @@
 //! Fetches a finished video, measures it, and keeps it: temporary file, sync, rename, then `completed`.
 
+use std::collections::HashMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
 use filmgate_media::ProbeError;
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
 
 use crate::Engine;
 use crate::cell::Cell;
@@ -18,8 +21,23 @@ use crate::submit::missing;
 /// The directory, in the media directory, of files that are still coming in.
 pub(crate) const PARTIAL: &str = "partial";
 
+/// How many files are fetched from one upstream at once: enough to keep a line busy, few enough to bound
+/// memory.
+const AT_ONCE: usize = 64;
+
 /// Writes go to disk in pieces of this many bytes.
 const WRITE_BUFFER: usize = 256 * 1024;
+
+/// Whose turn it is to fetch. Each upstream has turns of its own: one whose files drip keeps no other waiting.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<Box<str>, Arc<Semaphore>>>);
+
+impl Turns {
+    fn of(&self, upstream: &str) -> Arc<Semaphore> {
+        let mut turns = self.0.lock().expect("no panic under this lock");
+        Arc::clone(turns.entry(upstream.into()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+    }
+}
 
 /// Where the file of a job is kept.
 pub(crate) fn path(media_dir: &Path, job: JobId) -> PathBuf {
@@ -40,6 +58,10 @@ impl NotKept {
 
     fn for_now(message: String) -> Self {
         Self { failure: JobFailure::new("delivery_failed", Fault::Upstream, message), again: true }
+    }
+
+    fn too_slow(limit: Duration) -> Self {
+        Self::for_now(format!("the video did not arrive within {limit:?}"))
     }
 
     fn our_disk(error: &std::io::Error) -> Self {
@@ -74,9 +96,10 @@ impl Engine {
     }
 
     async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
-        let turn = self.inner.deliveries.acquire().await;
-        let _turn = turn.map_err(|_| NotKept::for_now("filmgate is being stopped".to_owned()))?;
         let job = cell.job();
+        let upstream = job.attempt().map(|attempt| &*attempt.upstream).unwrap_or_default();
+        let turns = self.inner.turns.of(upstream);
+        let _turn = turns.acquire().await.expect("turns are never closed");
         let target = path(self.media_dir(), job.id);
         if tokio::fs::try_exists(&target).await.unwrap_or(false) {
             // Renamed before a crash, but not yet written down: it is whole.
@@ -100,7 +123,13 @@ impl Engine {
 
         let partial = self.media_dir().join(PARTIAL).join(job.id.to_string());
         let limit = self.inner.settings.load().max_file;
-        let kept = keep(&mut file, &partial, limit).await;
+        let kept = tokio::select! {
+            kept = keep(&mut file, &partial, limit) => kept,
+            // A file that drips never meets the idle time-out.
+            () = self.inner.timer.sleep_until(self.now() + line.fetch_timeout) => {
+                Err(NotKept::too_slow(line.fetch_timeout))
+            }
+        };
         let kept = match kept {
             Ok((bytes, sha256)) => measure(partial.clone(), bytes, sha256).await,
             Err(error) => Err(error),
@@ -236,5 +265,21 @@ impl std::io::Write for HashWriter<'_> {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_upstream_has_turns_of_its_own() {
+        let turns = Turns::default();
+        let dripping = turns.of("dripping");
+        let all = dripping.try_acquire_many(AT_ONCE as u32).unwrap();
+        assert!(turns.of("dripping").try_acquire().is_err());
+        assert!(turns.of("brisk").try_acquire().is_ok());
+        drop(all);
+        assert!(turns.of("dripping").try_acquire().is_ok());
     }
 }

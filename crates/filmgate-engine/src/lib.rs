@@ -18,6 +18,7 @@ mod minutes;
 mod operator;
 mod poll;
 mod poster;
+mod reconcile;
 mod recover;
 mod retention;
 mod room;
@@ -38,7 +39,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use filmgate_domain::{
-    CallerId, Catalog, Job, JobId, RoutingSettings, Rules, Secret, Timestamp, TokenId, TokenManager,
+    CallerId, Catalog, Job, JobId, LostAnswer, RoutingSettings, Rules, Secret, Timestamp, TokenId,
+    TokenManager,
 };
 use filmgate_store::{Store, StoreError};
 use filmgate_upstream::Upstream;
@@ -60,6 +62,7 @@ pub use token_changes::{Changed, Deed};
 pub use tokens::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenView};
 
 use cell::Cell;
+use deliver::Turns;
 use limits::Limits;
 use links::Links;
 use minutes::Minutes;
@@ -129,13 +132,19 @@ pub struct Settings {
     pub upstreams: HashMap<Box<str>, Line>,
 }
 
-/// An upstream and how often it is asked about a video in the making.
+/// An upstream, and how it is dealt with.
 #[derive(Clone)]
 pub struct Line {
     /// The adapter.
     pub upstream: Arc<dyn Upstream>,
+    /// What is done when the answer to a submission is lost.
+    pub lost_answer: LostAnswer,
+    /// How long after that a video that the upstream does not list may still appear there.
+    pub look_up_grace: Duration,
     /// The usual pause between two questions about one video.
     pub poll_every: Duration,
+    /// How long one fetch of a file may take.
+    pub fetch_timeout: Duration,
 }
 
 pub(crate) struct Inner {
@@ -165,10 +174,12 @@ pub(crate) struct Inner {
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
-    /// Bounds how many files are fetched at once.
-    deliveries: Semaphore,
+    /// Bounds how many files are fetched from one upstream at once.
+    turns: Turns,
     /// Bounds how many posters are made at once.
     decoders: Semaphore,
+    /// Held while a video that an upstream lists is given to a job: no two get the same.
+    adopting: tokio::sync::Mutex<()>,
 }
 
 /// Where tokens are chosen: everything under one lock, held for nanoseconds and never across an await.
@@ -183,9 +194,6 @@ pub(crate) struct Recent {
     job: JobId,
     finished_at: Option<Timestamp>,
 }
-
-/// How many files are fetched at once: enough to keep a line busy, few enough to bound memory.
-const DELIVERIES_AT_ONCE: usize = 64;
 
 impl Engine {
     /// Reads the books, takes up every unfinished job where it was, and starts to work.
@@ -220,8 +228,9 @@ impl Engine {
                 on_end,
                 tasks: TaskTracker::new(),
                 stopping: CancellationToken::new(),
-                deliveries: Semaphore::new(DELIVERIES_AT_ONCE),
+                turns: Turns::default(),
                 decoders: Semaphore::new(poster::DECODERS),
+                adopting: tokio::sync::Mutex::default(),
             }),
         };
         engine.recover(works).await?;

@@ -117,8 +117,8 @@ fn begin(at: Timestamp, step: Duration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use filmgate_domain::{
-        AspectRatio, Attempt, CallerId, Course, JobId, JobState, Resolution, Route, Seconds, Shape, TokenId,
-        VideoSpec,
+        AspectRatio, Attempt, CallerId, Course, JobId, JobState, LostAnswer, Resolution, Route, Seconds,
+        Shape, TokenId, VideoSpec,
     };
 
     use super::*;
@@ -142,6 +142,8 @@ mod tests {
             units: *units,
             reserved_at: NOW,
             sent_at: None,
+            lost_answer: LostAnswer::GiveUp,
+            lost_at: None,
             answered_at: None,
             upstream_id: None,
             video_url: None,

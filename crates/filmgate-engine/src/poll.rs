@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use filmgate_domain::{Event, Failure, JobState, Polled};
+use filmgate_domain::{Event, Failure, Polled};
 
 use crate::Engine;
 use crate::cell::Cell;
@@ -33,7 +33,6 @@ impl Engine {
     /// What the upstream says of the job's video.
     pub(crate) async fn ask(&self, cell: &Arc<Cell>) -> Result<Polled, Failure> {
         let job = cell.job();
-        debug_assert!(matches!(job.state, JobState::Running | JobState::Delivering));
         let attempt = job.attempt().expect("a running job has an attempt");
         let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
         let token = self.credential(cell, attempt.token);

@@ -80,8 +80,8 @@ impl Engine {
                 Reserved => engine.submit(&cell).await,
                 Running => engine.poll(&cell).await,
                 Delivering => engine.deliver(&cell).await,
-                // A submission ends by itself: its upstream's time-outs see to that.
-                Submitting | Completed | Failed => {}
+                Submitting => engine.reconcile(&cell).await,
+                Completed | Failed => {}
             }
         });
     }

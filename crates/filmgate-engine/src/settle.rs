@@ -164,6 +164,7 @@ impl Engine {
                 let factor = self.desk().rng.random_range(0.9..1.1);
                 (now + usual.mul_f64(factor).max(pause.unwrap_or_default())).min(job.deadline.max(now))
             }
+            Next::Reconcile { pause } => (now + pause).min(job.deadline.max(now)),
             Next::Fetch { pause } => now + pause,
             Next::Route { at } => at,
         };

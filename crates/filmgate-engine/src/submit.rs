@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use filmgate_domain::{Cause, Certainty, Event, Failure, Next};
+use filmgate_domain::{Cause, Certainty, Event, Failure, LostAnswer, Next};
 use filmgate_upstream::Order;
 
 use crate::Engine;
@@ -29,7 +29,7 @@ impl Engine {
         self.proceed(cell, event).await;
     }
 
-    async fn send(&self, cell: &Arc<Cell>) -> Result<Box<str>, Failure> {
+    pub(crate) async fn send(&self, cell: &Arc<Cell>) -> Result<Box<str>, Failure> {
         let job = cell.job();
         let attempt = job.attempt().expect("a job that is sent has an attempt");
         let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
@@ -45,6 +45,7 @@ impl Engine {
             added: job.spec.added,
             job: job.id,
             attempt: attempt.n,
+            has_key: attempt.lost_answer == LostAnswer::Repeat,
         };
         let receipt = line.upstream.submit(&token, &order).await?;
         Ok(receipt.upstream_id)

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use filmgate_domain::{
-    AspectRatio, Catalog, Failure, JobState, Polled, Resolution, RoutingSettings, Rules, Seconds, Secret,
-    Shape, Timestamp, TokenId, TokenInfo, VideoSpec,
+    AspectRatio, Catalog, Failure, JobState, LostAnswer, Polled, Resolution, RoutingSettings, Rules, Seconds,
+    Secret, Shape, Timestamp, TokenId, TokenInfo, VideoSpec,
 };
 use filmgate_engine::{Checked, Choice, Engine, Keep, Line, Outside, Parts, Request, Settings, SystemClock};
 use filmgate_store::{Claim, MasterKey, Scope, Store};
@@ -47,8 +47,13 @@ impl Upstream for Counting {
 }
 
 async fn start(dir: &Path, key: &MasterKey, upstream: &Arc<Counting>, works: bool) -> Engine {
-    let line =
-        Line { upstream: Arc::clone(upstream) as Arc<dyn Upstream>, poll_every: Duration::from_secs(60) };
+    let line = Line {
+        upstream: Arc::clone(upstream) as Arc<dyn Upstream>,
+        lost_answer: LostAnswer::GiveUp,
+        look_up_grace: Duration::from_secs(60),
+        poll_every: Duration::from_secs(60),
+        fetch_timeout: Duration::from_secs(60),
+    };
     let settings = Settings {
         catalog: Arc::new(Catalog::founding()),
         routing: RoutingSettings::default(),

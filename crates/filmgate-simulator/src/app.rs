@@ -23,6 +23,7 @@ use crate::{
     openai,
     order::{Dialect, Order},
     render::{Clip, Studio},
+    repeats::Repeats,
 };
 
 /// `[slow]` takes this many times as long.
@@ -42,6 +43,7 @@ pub(crate) struct App {
     pub(crate) studio: Studio,
     /// Cancelled when the server stops: answers that never come end then.
     pub(crate) stopping: CancellationToken,
+    pub(crate) repeats: Repeats,
     books: Mutex<Books>,
 }
 
@@ -82,7 +84,8 @@ impl App {
         let books = Books { ledger: Ledger::new(&config), jobs: Jobs::default() };
         let studio = Studio::new(config.render);
         let (signing_key, stopping) = (Uuid::new_v4(), CancellationToken::new());
-        Self { config, base, listens, signing_key, studio, stopping, books: Mutex::new(books) }
+        let repeats = Repeats::new(config.honours_idempotency_keys);
+        Self { config, base, listens, signing_key, studio, stopping, repeats, books: Mutex::new(books) }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -28,6 +28,9 @@ pub struct SimulatorConfig {
     pub render: Render,
     /// Where the time comes from. Default: the machine's clock.
     pub clock: SimClock,
+    /// Whether creates of one token with the same `Idempotency-Key` make one video, in both dialects. Default
+    /// false, as at xAI.
+    pub honours_idempotency_keys: bool,
     /// How the OpenAI dialect deviates. Default: not at all.
     pub openai: OpenAiManners,
 }
@@ -45,12 +48,13 @@ impl Default for SimulatorConfig {
             answer_delay: Duration::ZERO,
             render: Render::Full,
             clock: SimClock::system(),
+            honours_idempotency_keys: false,
             openai: OpenAiManners::default(),
         }
     }
 }
 
-/// What servers of the OpenAI dialect do otherwise than OpenAI did. All false by default.
+/// What servers of the OpenAI dialect do otherwise than OpenAI did. All false and zero by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenAiManners {
     /// Where files can be sent, JSON is refused with 415 (create, edits, extensions), as at vLLM-Omni.
@@ -63,6 +67,8 @@ pub struct OpenAiManners {
     pub content_redirects: bool,
     /// What moderation withholds ends completed, with an `error` and no file, not failed.
     pub moderation_as_completed_with_error: bool,
+    /// A video that was taken is listed so much later, in milliseconds. What was answered is known at once.
+    pub listed_after_ms: u64,
 }
 
 /// Whether a create is answered when its video is already certain.

@@ -22,6 +22,7 @@ use crate::{
     ledger::{AccountId, TokenReport},
     openai,
     order::{Dialect, Order},
+    repeats::Repeat,
     xai::{self, parse_json},
 };
 
@@ -57,13 +58,23 @@ pub(crate) async fn submit(
         seen.token = Some(app.books().ledger.report(owner, app.now_ms()).name);
         let order = read(owner).await?;
         seen.prompt = Some(order.prompt.clone());
+        let claim = match app.repeats.claim(owner, headers) {
+            Repeat::Known(id, body) => return Ok((id, body, Answer::Id)),
+            Repeat::OnTheWay => {
+                let message = "A request with this Idempotency-Key is in progress.";
+                return Err(ApiError::new(StatusCode::CONFLICT, "aborted", message));
+            }
+            Repeat::First(claim) => claim,
+        };
         let body = match dialect {
             Dialect::Xai => xai::taken(id),
             Dialect::OpenAi => openai::taken(app, id, &order, received_at_ms),
         };
-        Ok((body, app.take(Received { id, owner, order, received_at_ms }).await?))
+        let answer = app.take(Received { id, owner, order, received_at_ms }).await?;
+        claim.taken(id, &body);
+        Ok((id, body, answer))
     };
-    let (body, answer) = result.await.inspect_err(|error: &ApiError| {
+    let (id, body, answer) = result.await.inspect_err(|error: &ApiError| {
         app.note_refusal(Refusal {
             received_at_ms,
             token: seen.token,

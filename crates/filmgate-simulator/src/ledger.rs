@@ -13,7 +13,7 @@ use crate::{
 const SHOWN_CHARS: usize = 10;
 
 /// One token's place in the [`Ledger`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AccountId(usize);
 
 /// One token's state as `GET /simulator/tokens` reports it.

@@ -65,6 +65,7 @@ mod model;
 mod openai;
 mod order;
 mod render;
+mod repeats;
 mod xai;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};

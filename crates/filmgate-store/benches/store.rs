@@ -143,6 +143,8 @@ fn job(caller: CallerId, at: Timestamp, rng: &mut StdRng) -> Job {
         units: 4,
         reserved_at: at,
         sent_at: None,
+        lost_answer: LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: None,
         upstream_id: None,
         video_url: None,

@@ -11,7 +11,7 @@ macro_rules! columns {
     () => {
         "job, n, token, pool, upstream, model, route, reason, sent_resolution, sent_seconds, \
          sent_aspect_ratio, units, reserved_at, sent_at, answered_at, upstream_id, video_url, cost_ticks, \
-         outcome, error, settled_at, charged, slot_until"
+         outcome, error, settled_at, charged, slot_until, lost_answer, lost_at"
     };
 }
 
@@ -21,7 +21,7 @@ macro_rules! insert {
             "INSERT INTO attempts (",
             columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-             $20, $21, $22, $23)"
+             $20, $21, $22, $23, $24, $25)"
         )
     };
 }
@@ -34,7 +34,7 @@ static SAVE: Sql = Sql::new(concat!(
     " ON CONFLICT (job, n) DO UPDATE SET sent_at = excluded.sent_at, answered_at = excluded.answered_at, \
      upstream_id = excluded.upstream_id, video_url = excluded.video_url, cost_ticks = excluded.cost_ticks, \
      outcome = excluded.outcome, error = excluded.error, settled_at = excluded.settled_at, \
-     charged = excluded.charged, slot_until = excluded.slot_until"
+     charged = excluded.charged, slot_until = excluded.slot_until, lost_at = excluded.lost_at"
 ));
 
 static OF_JOB: Sql = Sql::new(concat!("SELECT ", columns!(), " FROM attempts WHERE job = $1 ORDER BY n"));
@@ -60,6 +60,10 @@ static OF_TOKEN: Sql = Sql::new(concat!(
     " FROM attempts WHERE token = $1 AND (job, n) < ($2, $3) AND job >= $4 \
      AND ($5 = 0 OR error IS NOT NULL) ORDER BY job DESC, n DESC LIMIT $6"
 ));
+
+static LISTED: Sql = Sql::new(
+    "SELECT upstream_id FROM attempts WHERE token = $1 AND upstream_id = $2 AND lost_answer = 'look_up' LIMIT 1",
+);
 
 /// Which attempts of a token to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +104,20 @@ impl Store {
         self.read(move |db| {
             let values = args![token, job, n, first, only_errors, limit];
             db.query(&ATTEMPTS, &OF_TOKEN, &values, read)
+        })
+        .await
+    }
+
+    /// Whether one of a token's attempts has this video of its upstream, among those whose upstream lists its
+    /// videos.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_attempt_for(&self, token: TokenId, upstream_id: &str) -> Result<bool, StoreError> {
+        let upstream_id: Box<str> = upstream_id.into();
+        self.read(move |db| {
+            let read = |row: &Row<'_>| row.get::<Box<str>>("upstream_id");
+            Ok(db.query_one(&ATTEMPTS, &LISTED, &args![token, upstream_id], read)?.is_some())
         })
         .await
     }
@@ -171,6 +189,8 @@ fn write(db: &Db, sql: &Sql, job: JobId, a: &Attempt) -> Result<(), StoreError> 
             a.settled_at,
             a.charged,
             a.slot_until,
+            a.lost_answer.as_str(),
+            a.lost_at,
         ],
     )
     .map(drop)
@@ -207,6 +227,8 @@ fn read_attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
         settled_at: row.get("settled_at")?,
         charged: row.get("charged")?,
         slot_until: row.get("slot_until")?,
+        lost_answer: row.parse("lost_answer", str::parse)?,
+        lost_at: row.get("lost_at")?,
     })
 }
 
@@ -245,5 +267,15 @@ mod tests {
         let plan = Db::reader(&path).unwrap().plan(&OF_TOKEN).join("; ");
         assert!(plan.starts_with("SEARCH attempts USING INDEX attempts_of_token (token=?"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[test]
+    fn whose_video_one_is_is_found_along_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("filmgate.db");
+        drop(Store::open(&path, &MasterKey::generate()).unwrap());
+        let plan = Db::reader(&path).unwrap().plan(&LISTED).join("; ");
+        let index = "SEARCH attempts USING COVERING INDEX attempts_listed (token=? AND upstream_id=?)";
+        assert_eq!(plan, index);
     }
 }

@@ -65,6 +65,8 @@ fn failed_job(caller: CallerId, token: TokenId, now: Timestamp) -> Job {
             units: 4,
             reserved_at: now,
             sent_at: Some(now),
+            lost_answer: LostAnswer::GiveUp,
+            lost_at: None,
             answered_at: Some(now),
             upstream_id: None,
             video_url: None,

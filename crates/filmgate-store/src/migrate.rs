@@ -13,6 +13,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_idempotency.sql"),
     include_str!("../migrations/0004_webhooks.sql"),
     include_str!("../migrations/0005_operators_page.sql"),
+    include_str!("../migrations/0006_lost_answers.sql"),
+    include_str!("../migrations/0007_key_scopes.sql"),
 ];
 
 /// "flmg" in the file's header: this database is filmgate's.

@@ -107,6 +107,8 @@ pub(crate) fn reserved(n: u32, token: TokenId, reserved_at: Timestamp) -> Attemp
         units: 4,
         reserved_at,
         sent_at: None,
+        lost_answer: LostAnswer::LookUp,
+        lost_at: None,
         answered_at: None,
         upstream_id: None,
         video_url: None,

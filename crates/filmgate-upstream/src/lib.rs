@@ -1,7 +1,7 @@
 //! Talks to the providers that make the videos.
 //!
-//! An adapter is four verbs, [`Upstream`]: submit, poll, fetch, check. Only adapters know the providers' JSON,
-//! and only [`redact`] decides what of a provider's words may be shown. [`connect`] builds the adapter that the
+//! An adapter is five verbs, [`Upstream`]: submit, find, poll, fetch, check. Only adapters know the providers'
+//! JSON, and only [`redact`] decides what of a provider's words may be shown. [`connect`] builds the adapter that the
 //! settings name, with its own pooled HTTP client.
 //!
 //! A new provider is a sibling of `xai.rs` and `openai.rs`, a [`Kind`] and an arm in [`connect`].
@@ -25,7 +25,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use filmgate_domain::{Failure, JobId, Mode, Polled, Role, Seconds, Secret, Shape};
+use filmgate_domain::{
+    Cause, Certainty, Failure, JobId, Mode, Polled, Role, Seconds, Secret, Shape, Timestamp,
+};
 
 pub use fetch::RemoteFile;
 pub use outside::{Answered, Fetched, Outside, OutsideError};
@@ -48,6 +50,21 @@ pub trait Upstream: Send + Sync {
     /// # Errors
     /// When the upstream did not take it, or it cannot be told whether it did.
     async fn submit(&self, token: &Secret, order: &Order<'_>) -> Result<Receipt, Failure>;
+
+    /// Looks for the video of an order whose answer was lost: the ids of all videos of this token that may be
+    /// it, in a list that is complete. [`Kind::can_list`] says whether the dialect has such a list.
+    ///
+    /// # Errors
+    /// When the upstream cannot be asked, or what it lists does not tell.
+    async fn find(&self, _token: &Secret, _lost: &Lost<'_>) -> Result<Vec<Box<str>>, Failure> {
+        Err(Failure {
+            cause: Cause::Rejected,
+            certainty: Certainty::Refused,
+            status: None,
+            retry_after: None,
+            message: "this upstream does not list its videos".to_owned(),
+        })
+    }
 
     /// Asks how a video stands. `token` is the one that submitted it.
     ///
@@ -87,6 +104,24 @@ pub struct Order<'a> {
     pub job: JobId,
     /// Which attempt at the job this is; 1 for the first.
     pub attempt: u32,
+    /// Whether the upstream makes one video of all orders with one `Idempotency-Key`.
+    pub has_key: bool,
+}
+
+impl Order<'_> {
+    /// The `Idempotency-Key` of the attempt, the same each time it is sent.
+    fn idempotency_key(&self) -> Option<String> {
+        self.has_key.then(|| format!("filmgate-{}-{}", self.job, self.attempt))
+    }
+}
+
+/// An order whose answer was lost: what its video is known by.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost<'a> {
+    /// What the video shows.
+    pub prompt: &'a str,
+    /// When the order was about to go out, by our clock.
+    pub sent_at: Timestamp,
 }
 
 /// In which forms an upstream takes what a video is made from. Files it always takes.
@@ -137,6 +172,14 @@ pub enum Checked {
     Accepted,
     /// The upstream answers, but has nothing that would tell whether it accepts the credential.
     Reachable,
+}
+
+/// Puts the order's key, if it has one, into its request.
+fn with_key(request: reqwest::RequestBuilder, order: &Order<'_>) -> reqwest::RequestBuilder {
+    match order.idempotency_key() {
+        Some(key) => request.header("idempotency-key", key),
+        None => request,
+    }
 }
 
 /// Builds the adapter for these settings. Nothing is sent yet.

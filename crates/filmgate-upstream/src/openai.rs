@@ -1,10 +1,11 @@
 //! Servers that speak OpenAI's Videos API: vLLM-Omni, SGLang, new-api, LiteLLM and other gateways.
 //!
-//! `POST videos`, `videos/{id}/remix`, `videos/edits` and `videos/extensions`; `GET videos/{id}` and
-//! `videos/{id}/content`. The API knows no idempotency key, so a submission whose answer is lost may have
-//! been taken. Not every server has all of it: vLLM-Omni makes videos from text and from an image only, which
-//! its pools then have to say.
+//! `POST videos`, `videos/{id}/remix`, `videos/edits` and `videos/extensions`; `GET videos`, `videos/{id}` and
+//! `videos/{id}/content`. The API knows no idempotency key, but a list of videos, in which one can be found that
+//! was ordered and not answered. Not every server has all of it: vLLM-Omni makes videos from text and from an
+//! image only, which its pools then have to say.
 
+mod find;
 mod wire;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use crate::failure::Call;
 use crate::lenient::is_usable_id;
 use crate::settings::Body;
 use crate::words::Words;
-use crate::{Checked, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch};
+use crate::{Checked, Lost, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch, with_key};
 
 /// The adapter.
 pub(crate) struct OpenAi {
@@ -43,13 +44,17 @@ impl Upstream for OpenAi {
         let refused = |what: &str| call.unsent(Cause::Rejected, what);
         let creation = wire::Creation::of(order).map_err(refused)?;
         let request = self.client.request(&call, Method::POST, &creation.path)?;
-        let request = creation.write(request, self.body).map_err(refused)?;
+        let request = with_key(creation.write(request, self.body).map_err(refused)?, order);
         tracing::debug!(job = %order.job, attempt = order.attempt, model = order.model, shape = %order.shape, "submit");
         let (status, body) = self.client.answer(&call, request).await?;
         match wire::video_id(&body) {
             Some(upstream_id) => Ok(Receipt { upstream_id }),
             None => Err(call.garbage(status, "without a usable id", &body)),
         }
+    }
+
+    async fn find(&self, token: &Secret, lost: &Lost<'_>) -> Result<Vec<Box<str>>, Failure> {
+        find::find(&self.client, token, lost).await
     }
 
     async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure> {

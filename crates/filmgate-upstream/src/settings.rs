@@ -27,6 +27,11 @@ impl Kind {
         }
     }
 
+    /// Whether the dialect has a list of the videos of a token.
+    pub const fn can_list(self) -> bool {
+        matches!(self, Kind::OpenAi)
+    }
+
     /// The modes that the dialect has. A server may well have fewer.
     pub const fn modes(self) -> &'static [Mode] {
         match self {

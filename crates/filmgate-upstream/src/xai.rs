@@ -1,6 +1,6 @@
 //! xAI's video API, and servers compatible with it.
 //!
-//! `POST videos/generations`, `videos/edits` and `videos/extensions`; `GET videos/{id}`. The API knows no
+//! `POST videos/generations`, `videos/edits` and `videos/extensions`; `GET videos/{id}`. xAI itself knows no
 //! idempotency key and has no list of requests, so a submission whose answer is lost cannot be looked up.
 
 mod wire;
@@ -13,7 +13,7 @@ use reqwest::Method;
 use crate::client::Client;
 use crate::failure::Call;
 use crate::lenient::is_usable_id;
-use crate::{Checked, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch};
+use crate::{Checked, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch, with_key};
 
 /// The adapter.
 pub(crate) struct Xai {
@@ -36,6 +36,7 @@ impl Upstream for Xai {
         let call = self.client.submission(token);
         let (path, body) = wire::order(order).map_err(|what| call.unsent(Cause::Rejected, what))?;
         let request = self.client.request(&call, Method::POST, &["videos", path])?;
+        let request = with_key(request, order);
         tracing::debug!(job = %order.job, attempt = order.attempt, model = order.model, shape = %order.shape, "submit");
         let (status, body) = self.client.answer(&call, request.json(&body)).await?;
         match wire::request_id(&body) {

@@ -148,6 +148,8 @@ fn job(caller: CallerId, n: usize, size: usize, at: Timestamp, rng: &mut StdRng)
         units: 4,
         reserved_at: at,
         sent_at: Some(at),
+        lost_answer: LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: Some(at),
         upstream_id: Some(format!("upstream-{n}").into()),
         video_url: None,

@@ -1,13 +1,14 @@
 //! The life of a job: what every event does in every state, and what holds after any sequence of events.
 
+mod lost;
 mod sequences;
 
 use std::time::Duration;
 
 use filmgate_domain::{
     AspectRatio, Attempt, Blame, CallerId, Cause, Certainty, Delivered, Effects, Event, Failure, Fault, Job,
-    JobFailure, JobId, JobState, Next, Outcome, Polled, Resolution, Route, Rules, Seconds, Settlement, Shape,
-    Timestamp, TokenId, VideoSpec, step,
+    JobFailure, JobId, JobState, LostAnswer, Next, Outcome, Polled, Resolution, Route, Rules, Seconds,
+    Settlement, Shape, Timestamp, TokenId, VideoSpec, step,
 };
 use rstest::rstest;
 
@@ -65,7 +66,7 @@ const TABLE: &str = "
   delivering recovered           -> delivering -                     -             -            -    fetch+0s
 ";
 
-const EVENTS: [&str; 26] = [
+const EVENTS: [&str; 27] = [
     "reserved",
     "no-token-for-now",
     "no-token-in-time",
@@ -80,6 +81,7 @@ const EVENTS: [&str; 26] = [
     "refused-redirect",
     "refused-server",
     "unknown",
+    "never-arrived",
     "pending",
     "poll-failed",
     "done",
@@ -308,6 +310,8 @@ fn attempt() -> Attempt {
         units: 4,
         reserved_at: ADMITTED,
         sent_at: None,
+        lost_answer: LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: None,
         upstream_id: None,
         video_url: None,
@@ -347,6 +351,7 @@ fn event(name: &str) -> Event {
         "refused-redirect" => refused(Cause::Redirected),
         "refused-server" => refused(Cause::Server),
         "unknown" => Event::SubmitFailed(failure(Cause::Timeout, Certainty::Unknown)),
+        "never-arrived" => Event::NeverArrived,
         "pending" => Event::Polled(Polled::Pending { progress: Some(50) }),
         "poll-failed" => Event::PollFailed(failure(Cause::Server, Certainty::Refused)),
         "done" => Event::Polled(Polled::Done { url: "http://x/video.mp4".into(), cost_ticks: Some(1) }),
@@ -398,6 +403,7 @@ fn row(state: JobState, event: &str, job: &Job, effects: &Effects) -> String {
         Next::End => "end".to_owned(),
         Next::Submit => "submit".to_owned(),
         Next::Send => "send".to_owned(),
+        Next::Reconcile { pause } => format!("reconcile+{}s", pause.as_secs()),
         Next::Poll { pause: None } => "poll".to_owned(),
         Next::Poll { pause: Some(pause) } => format!("poll+{}s", pause.as_secs()),
         Next::Fetch { pause } => format!("fetch+{}s", pause.as_secs()),

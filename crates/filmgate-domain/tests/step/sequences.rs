@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use filmgate_domain::{Attempt, Effects, Event, Job, JobState, Next, Outcome, Rules, step};
+use filmgate_domain::{Attempt, Effects, Event, Job, JobState, LostAnswer, Next, Outcome, Rules, step};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -17,9 +17,10 @@ proptest! {
     fn whatever_happens_a_job_stays_sound(
         state in select(&JobState::ALL[..]),
         rules in rules(),
+        lost_answer in select(&LostAnswer::ALL[..]),
         happenings in vec(happening(), 1..60),
     ) {
-        let mut life = Life::new(job_in(state), rules);
+        let mut life = Life::new(job_in(state), rules, lost_answer);
         happenings.into_iter().enumerate().for_each(|(nth, name)| life.happens(name, nth as u64));
         // A deadline, or a file that cannot be fetched, ends whatever is left.
         ["deadline", "fetch-failed"].into_iter().for_each(|name| life.happens(name, 10_000));
@@ -51,6 +52,7 @@ fn happening() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         8 => select(&["reserved", "sending"][..]),
         2 => select(refusals),
+        2 => select(&["unknown", "recovered", "never-arrived"][..]),
         2 => select(&["accepted", "pending", "done", "fetched", "fetch-failed-once"][..]),
         3 => select(&EVENTS[..]),
     ]
@@ -60,6 +62,8 @@ fn happening() -> impl Strategy<Value = &'static str> {
 struct Life {
     job: Job,
     rules: Rules,
+    /// What is done about a lost answer to the attempts from now on.
+    lost_answer: LostAnswer,
     /// Attempts whose submission went out.
     sent: HashSet<u32>,
     blames: u32,
@@ -67,17 +71,18 @@ struct Life {
 }
 
 impl Life {
-    fn new(job: Job, rules: Rules) -> Self {
+    fn new(job: Job, rules: Rules, lost_answer: LostAnswer) -> Self {
         let sent = job.attempts.iter().filter(|a| a.sent_at.is_some()).map(|a| a.n).collect();
         let before_rules = job.attempts.len();
-        Self { job, rules, sent, blames: 0, before_rules }
+        Self { job, rules, lost_answer, sent, blames: 0, before_rules }
     }
 
     fn happens(&mut self, name: &str, second: u64) {
         let before = self.job.clone();
         let event = match event(name) {
             Event::Reserved(_) => {
-                Event::Reserved(Box::new(Attempt { n: before.attempts.len() as u32 + 1, ..attempt() }))
+                let (n, lost_answer) = (before.attempts.len() as u32 + 1, self.lost_answer);
+                Event::Reserved(Box::new(Attempt { n, lost_answer, ..attempt() }))
             }
             other => other,
         };
@@ -137,6 +142,13 @@ impl Life {
                 assert_eq!((before.state, self.job.state), (JobState::Reserved, JobState::Submitting));
                 assert!(attempt.sent_at.is_some() && effects.durable, "sent before that is on disk");
                 assert!(self.sent.insert(attempt.n), "attempt {} is sent twice", attempt.n);
+            }
+            Next::Reconcile { pause } => {
+                let attempt = self.job.attempt().expect("it was sent");
+                let lost = attempt.lost_at.is_some() && attempt.lost_answer != LostAnswer::GiveUp;
+                assert!(
+                    lost && self.job.state == JobState::Submitting && !pause.is_zero() && effects.durable
+                );
             }
             Next::Submit => assert_eq!(self.job.state, JobState::Reserved),
             Next::Route { .. } => assert_eq!(self.job.state, JobState::Queued),

@@ -189,6 +189,8 @@ fn attempt(units: u32, charged: Option<bool>) -> filmgate_domain::Attempt {
         units,
         reserved_at: at(0),
         sent_at: Some(at(0)),
+        lost_answer: filmgate_domain::LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: settled_at,
         upstream_id: None,
         video_url: None,

@@ -128,6 +128,8 @@ fn attempt(attempt: &Attempt) -> Value {
         "charged": attempt.charged,
         "reserved_at": attempt.reserved_at,
         "sent_at": attempt.sent_at,
+        "lost_answer": attempt.lost_answer,
+        "lost_at": attempt.lost_at,
         "answered_at": attempt.answered_at,
         "settled_at": attempt.settled_at,
         "slot_until": attempt.slot_until,

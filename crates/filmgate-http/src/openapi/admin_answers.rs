@@ -143,6 +143,7 @@ fn attempt() -> Value {
         "n": count(), "token": text(), "pool": text(), "upstream": text(), "model": text(),
         "route": schema("Route"), "reason": text(), "sent": schema("Shape"), "units": count(),
         "charged": { "type": "boolean" }, "reserved_at": time(), "sent_at": maybe_time(),
+        "lost_answer": schema("LostAnswer"), "lost_at": maybe_time(),
         "answered_at": maybe_time(), "settled_at": maybe_time(), "slot_until": maybe_time(),
         "upstream_id": or_null("string"), "cost_ticks": or_null("integer"), "outcome": maybe("Outcome"),
         "error": or_null("string"),

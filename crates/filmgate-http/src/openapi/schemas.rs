@@ -1,8 +1,8 @@
 //! The schemas of requests, and what answers are made of. Words come from the domain, so that they cannot differ.
 
 use filmgate_domain::{
-    AspectRatio, Fault, JobState, Mode, OnShortage, Outcome, Resolution, Route, Seconds, Standing,
-    TokenStatus, Verdict,
+    AspectRatio, Fault, JobState, LostAnswer, Mode, OnShortage, Outcome, Resolution, Route, Seconds,
+    Standing, TokenStatus, Verdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -88,6 +88,7 @@ fn words() -> Value {
         "AspectRatio": word(AspectRatio::ALL.map(AspectRatio::as_str)),
         "Fault": { "enum": [Fault::Caller, Fault::Token, Fault::Upstream, Fault::Gateway] },
         "JobState": word(JobState::ALL.map(JobState::as_str)),
+        "LostAnswer": word(LostAnswer::ALL.map(LostAnswer::as_str)),
         "Mode": word(Mode::ALL.map(Mode::as_str)),
         "OnShortage": word(OnShortage::ALL.map(OnShortage::as_str)),
         "Outcome": word(Outcome::ALL.map(Outcome::as_str)),

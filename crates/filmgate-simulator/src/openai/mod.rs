@@ -191,7 +191,8 @@ async fn list(
     }
     let now_ms = app.now_ms();
     let books = app.books();
-    let mut jobs: Vec<&Job> = books.jobs.all_of(owner, Dialect::OpenAi).collect();
+    let listed = |job: &&Job| now_ms >= job.generation.accepted_at_ms + app.config.openai.listed_after_ms;
+    let mut jobs: Vec<&Job> = books.jobs.all_of(owner, Dialect::OpenAi).filter(listed).collect();
     match page.order.as_deref() {
         None | Some("desc") => jobs.reverse(),
         Some("asc") => {}

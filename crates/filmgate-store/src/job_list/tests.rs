@@ -166,6 +166,8 @@ fn attempt(n: u32, token: TokenId, (pool, route): (&str, Route), sent: Shape, no
         units: 4,
         reserved_at: now,
         sent_at: None,
+        lost_answer: LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: None,
         upstream_id: None,
         video_url: None,

@@ -65,5 +65,6 @@ fn order() -> Order<'static> {
         },
         job: JobId::from_bytes([7; 16]),
         attempt: 1,
+        has_key: false,
     }
 }

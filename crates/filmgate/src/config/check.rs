@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use filmgate_domain::{Capability, Outcome};
+use filmgate_domain::{AspectRatio, Capability, LostAnswer, Outcome, Seconds, Shape};
 use filmgate_upstream::Kind;
 
 use super::error::Collected;
@@ -126,6 +126,11 @@ impl Check<'_> {
                 format!("kind \"{}\" is always JSON; only kind \"openai\" has a choice", upstream.kind);
             self.tell(&keys(&["upstreams", name, "body"]), &message);
         }
+        if upstream.lost_answer == LostAnswer::LookUp && !upstream.kind.can_list() {
+            let message =
+                format!("kind \"{}\" has no list of videos; only kind \"openai\" has", upstream.kind);
+            self.tell(&keys(&["upstreams", name, "lost_answer"]), &message);
+        }
     }
 
     fn pool(&mut self, name: &str, pool: &PoolConfig) {
@@ -156,6 +161,29 @@ impl Check<'_> {
         for (nth, capability) in pool.delivers.iter().enumerate() {
             self.capability(&item(&["pools", name, "delivers"], nth), pool, capability);
         }
+        self.affordable(name, pool);
+    }
+
+    /// No video costs more than a token ever has: one that did would be waited for in vain.
+    fn affordable(&mut self, name: &str, pool: &PoolConfig) {
+        let pool = pool.pool(name);
+        let Some(quota) = pool.quota else { return };
+        let unaffordable = pool.delivers.iter().find_map(|capability| {
+            let resolution = capability.resolution;
+            let lengths = (1..=capability.max_seconds.get()).filter_map(|n| Seconds::new(n).ok());
+            let mut shapes =
+                lengths.map(|seconds| Shape { resolution, seconds, aspect_ratio: AspectRatio::R16x9 });
+            shapes.find(|shape| pool.cost(shape) > quota.units)
+        });
+        let Some(shape) = unaffordable else { return };
+        let message = format!(
+            "a {} video of {}s costs {} units, more than a token ever has; raise this, or change `costs` or \
+             `delivers`",
+            shape.resolution,
+            shape.seconds,
+            pool.cost(&shape)
+        );
+        self.tell(&keys(&["pools", name, "quota_units"]), &message);
     }
 
     /// The models are there, and the upstream's dialect has the modes.

@@ -73,7 +73,7 @@ impl Config {
 }
 
 impl PoolConfig {
-    fn pool(&self, name: &str) -> Pool {
+    pub(super) fn pool(&self, name: &str) -> Pool {
         let quota = NonZeroU32::new(self.quota_units)
             .map(|units| Quota { units: units.get(), window: self.quota_window });
         Pool {

@@ -9,7 +9,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use filmgate_domain::{Capability, Cost, Outcome};
+use filmgate_domain::{Capability, Cost, LostAnswer, Outcome};
 use filmgate_upstream::Kind;
 use serde::{Deserialize, Serialize};
 
@@ -251,9 +251,17 @@ pub struct UpstreamConfig {
     /// Time without a byte of a body; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub idle_timeout: Duration,
+    /// Time for one fetch of a finished video; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub fetch_timeout: Duration,
     /// How often a video in the making is asked about; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub poll_every: Duration,
+    /// What is done when the answer to a submission is lost.
+    pub lost_answer: LostAnswer,
+    /// How long after that a video may still appear in the upstream's list; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub look_up_grace: Duration,
 }
 
 /// How submissions are written.
@@ -281,7 +289,10 @@ impl Default for UpstreamConfig {
             connect_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30),
+            fetch_timeout: Duration::from_secs(15 * 60),
             poll_every: Duration::from_secs(5),
+            lost_answer: LostAnswer::GiveUp,
+            look_up_grace: Duration::from_secs(2 * 60),
         }
     }
 }

@@ -90,5 +90,11 @@ fn line(upstream: &UpstreamConfig) -> anyhow::Result<Line> {
         header_timeout: upstream.header_timeout,
         idle_timeout: upstream.idle_timeout,
     };
-    Ok(Line { upstream: connect(&settings)?, poll_every: upstream.poll_every })
+    Ok(Line {
+        upstream: connect(&settings)?,
+        lost_answer: upstream.lost_answer,
+        look_up_grace: upstream.look_up_grace,
+        poll_every: upstream.poll_every,
+        fetch_timeout: upstream.fetch_timeout,
+    })
 }

@@ -181,6 +181,19 @@ async fn a_file_that_breaks_off_is_fetched_again() {
     books::balance(&app).await;
 }
 
+/// A byte now and then keeps the idle time-out away for ever.
+#[tokio::test]
+async fn a_file_that_drips_is_given_up_and_fetched_again() {
+    let (gate, app) = Gate::before(Setup::default().set("upstreams.xai.fetch_timeout=\"2s\"")).await;
+    gate.drip(1);
+    let video = app.make("one", "720p", 6).await;
+    assert_eq!(video["status"], "completed", "{video}");
+    assert!(app.simulator.generations()[0].fetches >= 2);
+    assert_eq!(app.simulator.generations().len(), 1);
+    app.says("WARN", "not delivered: the video did not arrive within 2s").await;
+    books::balance(&app).await;
+}
+
 #[tokio::test]
 async fn a_disk_that_does_not_take_the_file_is_tried_again() {
     let app = Setup::default().start().await;

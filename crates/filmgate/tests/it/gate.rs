@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,8 @@ struct Inner {
     open: watch::Sender<bool>,
     /// How many of the next visitors get half an answer.
     slams: AtomicUsize,
+    /// How many of the next visitors get the rest of their answer byte by byte.
+    drips: AtomicUsize,
 }
 
 impl Gate {
@@ -29,7 +32,8 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let open = watch::Sender::new(true);
-        let inner = Arc::new(Inner { leads_to: OnceLock::new(), open, slams: AtomicUsize::new(0) });
+        let [slams, drips] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let inner = Arc::new(Inner { leads_to: OnceLock::new(), open, slams, drips });
         let gate = Gate { addr, inner: Arc::clone(&inner) };
         tokio::spawn(async move {
             while let Ok((visitor, _)) = listener.accept().await {
@@ -56,6 +60,11 @@ impl Gate {
     pub(crate) fn slam(&self, times: usize) {
         self.inner.slams.store(times, SeqCst);
     }
+
+    /// The next so many visitors get the rest of their answer byte by byte, and never all of it.
+    pub(crate) fn drip(&self, times: usize) {
+        self.inner.drips.store(times, SeqCst);
+    }
 }
 
 impl Inner {
@@ -63,8 +72,10 @@ impl Inner {
         let mut open = self.open.subscribe();
         let _ = open.wait_for(|open| *open).await;
         let mut inside = TcpStream::connect(self.leads_to.get().unwrap()).await?;
-        let slammed = self.slams.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        if !slammed {
+        let falls_to = |count: &AtomicUsize| count.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+        let slammed = falls_to(&self.slams);
+        let drips = !slammed && falls_to(&self.drips);
+        if !slammed && !drips {
             return tokio::select! {
                 copied = copy_bidirectional(&mut visitor, &mut inside) => copied.map(drop),
                 _ = open.wait_for(|open| !open) => Ok(()),
@@ -77,6 +88,11 @@ impl Inner {
         let mut answered = [0; 600];
         inside.read_exact(&mut answered).await?;
         visitor.write_all(&answered).await?;
+        while drips {
+            // Ends when the visitor has left.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            visitor.write_all(&[0]).await?;
+        }
         visitor.shutdown().await
     }
 }

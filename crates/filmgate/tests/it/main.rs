@@ -20,6 +20,7 @@ mod input;
 mod keys;
 mod library;
 mod limits;
+mod lost_answers;
 mod made_from;
 mod media;
 mod migrate;

@@ -1,5 +1,7 @@
 //! Two upstreams of different kinds side by side: what goes to each, by id and as a file, and back.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use filmgate_simulator::{Dialect, Generation, Operation, SimulatorConfig, demo_tokens};
@@ -9,6 +11,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::app::{Setup, TestApp};
+use crate::books;
+use crate::gate::Gate;
 use crate::wire::Answer;
 
 /// 320 by 180 pixels of one colour.
@@ -45,6 +49,11 @@ async fn start(content_redirects: bool) -> TestApp {
         more_tokens
     };
     let mut app = Setup { tokens: [1, 1], simulator, ..Setup::default() }.start().await;
+    add_server(&mut app).await;
+    app
+}
+
+async fn add_server(app: &mut TestApp) {
     let set = json!({
         "video.pools": ["ssoBasic", "ssoSuper", "gpu"],
         "video.models": ["grok-imagine-video", "wan"],
@@ -63,7 +72,6 @@ async fn start(content_redirects: bool) -> TestApp {
     for (name, added) in GPU.iter().zip(answer["added"].as_array().unwrap()) {
         app.token_ids.insert((*name).to_owned(), added["id"].as_str().unwrap().to_owned());
     }
-    app
 }
 
 /// Posts it, and waits until the video is completed.
@@ -187,6 +195,36 @@ async fn what_the_dialect_cannot_do_is_neither_offered_nor_sent() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
     assert_eq!(refused.body["error"], "no pool makes a video with reference images with wan");
     assert_eq!(app.upstream_saw(), 0);
+}
+
+/// Waits until so many jobs are in this state.
+async fn so_many(app: &TestApp, count: usize, state: &str) {
+    for _ in 0..600 {
+        let jobs = books::jobs(app).await;
+        if jobs.iter().filter(|job| job["state"] == state).count() >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("never {count} jobs that are {state}");
+}
+
+/// More files hang than are fetched from one upstream at once (64).
+#[tokio::test]
+async fn files_that_hang_at_one_upstream_keep_no_file_of_the_other_waiting() {
+    const HANGING: usize = 70;
+    let setup = Setup { tokens: [4, 1], simulator: more_tokens, ..Setup::default() };
+    let (gate, mut app) = Gate::before(setup.set("upstreams.xai.header_timeout=\"10m\"")).await;
+    add_server(&mut app).await;
+    gate.shut();
+    for n in 0..HANGING {
+        app.create(&format!("fox {n}"), "480p", 6).await;
+    }
+    so_many(&app, HANGING, "delivering").await;
+    made(&app, "/v1/videos", wan("a blue fox")).await;
+    so_many(&app, HANGING, "delivering").await;
+    gate.open();
+    so_many(&app, HANGING + 1, "completed").await;
 }
 
 /// vLLM-Omni has no edits, say.

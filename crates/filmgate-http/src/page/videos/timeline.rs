@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use filmgate_domain::{Attempt, Job, JobState, Timestamp};
+use filmgate_domain::{Attempt, Job, JobState, LostAnswer, Timestamp};
 use filmgate_store::{Delivery, DeliveryState};
 use maud::{Markup, html};
 
@@ -77,6 +77,14 @@ fn of_attempt(attempt: &Attempt, look: Look) -> Vec<Moment> {
         let (upstream, sent) = (attempt.upstream.to_string(), attempt.sent.to_string());
         let said = look.with("videos-was-sent", [("upstream", upstream.into()), ("sent", sent.into())]);
         moments.push(plain(at, said));
+    }
+    if let Some(at) = attempt.lost_at {
+        let said = match attempt.lost_answer {
+            LostAnswer::GiveUp => look.t("videos-was-lost"),
+            LostAnswer::Repeat => look.t("videos-was-lost-repeat"),
+            LostAnswer::LookUp => look.t("videos-was-lost-look-up"),
+        };
+        moments.push(Moment { at, tone: Tone::Warn, said, quoted: None });
     }
     // What is settled at once was not taken.
     if let Some(at) = attempt.answered_at.filter(|_| attempt.upstream_id.is_some()) {
@@ -169,6 +177,8 @@ mod tests {
             units: 4,
             reserved_at: at(20),
             sent_at: None,
+            lost_answer: LostAnswer::GiveUp,
+            lost_at: None,
             answered_at: None,
             upstream_id: None,
             video_url: None,

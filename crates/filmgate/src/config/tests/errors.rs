@@ -172,6 +172,11 @@ use super::*;
      filmgate.toml:3:1: `pools.mine.delivers`: missing; say what its tokens deliver, such as [{ resolution = \"720p\", max_seconds = 15 }]\n\
      filmgate.toml:3:1: `pools.mine.quota_window`: missing; say after how long the units of `quota_units` come back"
 )]
+#[case::a_video_that_no_token_could_ever_make(
+    "[pools.ssoBasic]\nquota_units = 3",
+    "filmgate.toml:2:15: `pools.ssoBasic.quota_units`: a 480p video of 1s costs 4 units, more than a token ever \
+     has; raise this, or change `costs` or `delivers`"
+)]
 #[case::incomplete_upstream(
     "[pools.ssoBasic]\nupstream = \"u\"\n[upstreams.u]",
     "filmgate.toml:3:1: `upstreams.u.base_url`: missing; say where its API begins"

@@ -1,8 +1,8 @@
 //! The trees that traces make of jobs.
 
 use filmgate_domain::{
-    AspectRatio, CallerId, Delivered, Fault, JobFailure, JobId, JobState, Resolution, Route, Seconds, Shape,
-    TokenId, VideoSpec,
+    AspectRatio, CallerId, Delivered, Fault, JobFailure, JobId, JobState, LostAnswer, Resolution, Route,
+    Seconds, Shape, TokenId, VideoSpec,
 };
 
 use super::*;
@@ -34,6 +34,8 @@ fn attempt(n: u32, reserved: i64) -> Attempt {
         units: 4,
         reserved_at: at(reserved),
         sent_at: Some(at(reserved + 1)),
+        lost_answer: LostAnswer::GiveUp,
+        lost_at: None,
         answered_at: Some(at(reserved + 2)),
         upstream_id: None,
         video_url: None,
