@@ -10,6 +10,7 @@ mod deny;
 mod environments;
 mod fences;
 mod needs;
+mod soak;
 mod sources;
 mod suite;
 mod table;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   test [--quick]              all tests; --quick leaves out those named `slow_` and the real clients
   clients                     makes the environments of the real clients, as `test` does
   bench routing|store         one benchmark; what follows `--` goes to it
+  soak [--kills N] [--seed S]  kills the gateway N times (200) under load, and compares the books
   ci [STEP...]                what CI runs, or only the steps named
 ";
 
@@ -32,6 +34,7 @@ enum Command {
     Test { quick: bool },
     Clients,
     Bench { name: String, rest: Vec<String> },
+    Soak(soak::Soak),
     Ci { steps: Vec<String> },
     Help,
 }
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<(), String> {
             missing => Err(missing.join("\n")),
         },
         Command::Bench { name, rest } => bench::run(&here, &name, &rest),
+        Command::Soak(soak) => soak::run(&here, &soak),
         Command::Ci { steps } => ci::run(&here.strict(), &steps),
         Command::Help => {
             print!("{USAGE}\nSteps of ci: {}\n", ci::step_names().join(" "));
@@ -87,6 +91,7 @@ fn parse(args: Vec<String>) -> Result<Command, String> {
             bench::package_of(name)?;
             Ok(Command::Bench { name: name.clone(), rest: rest.to_vec() })
         }
+        "soak" => soak::Soak::parse(&rest).map(Command::Soak),
         "ci" => match rest.iter().find(|step| !ci::step_names().contains(&step.as_str())) {
             Some(unknown) => {
                 Err(format!("no step `{unknown}`; the steps are {}", ci::step_names().join(" ")))
@@ -127,6 +132,8 @@ mod tests {
             ("clients litellm", "litellm"),
             ("bench", "name"),
             ("bench rooting", "rooting"),
+            ("soak --kills many", "many"),
+            ("soak --deaths 3", "--deaths"),
             ("ci fmt clipy", "clipy"),
         ] {
             let why = parsed(line).unwrap_err();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::http::Uri;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -23,7 +24,7 @@ use crate::{
     openai,
     order::{Dialect, Order},
     render::{Clip, Studio},
-    repeats::Repeats,
+    repeats::{Claim, Repeats},
 };
 
 /// `[slow]` takes this many times as long.
@@ -43,7 +44,7 @@ pub(crate) struct App {
     pub(crate) studio: Studio,
     /// Cancelled when the server stops: answers that never come end then.
     pub(crate) stopping: CancellationToken,
-    pub(crate) repeats: Repeats,
+    pub(crate) repeats: Arc<Repeats>,
     books: Mutex<Books>,
 }
 
@@ -84,7 +85,7 @@ impl App {
         let books = Books { ledger: Ledger::new(&config), jobs: Jobs::default() };
         let studio = Studio::new(config.render);
         let (signing_key, stopping) = (Uuid::new_v4(), CancellationToken::new());
-        let repeats = Repeats::new(config.honours_idempotency_keys);
+        let repeats = Arc::new(Repeats::new(config.honours_idempotency_keys));
         Self { config, base, listens, signing_key, studio, stopping, repeats, books: Mutex::new(books) }
     }
 
@@ -127,8 +128,14 @@ impl App {
         Some(job.and_then(|job| job.generation.delivered.as_ref()).map(Footage::from))
     }
 
-    /// Takes an order that keeps the rules. Nothing after this depends on the client's connection.
-    pub(crate) async fn take(self: &Arc<Self>, received: Received) -> Result<Answer, ApiError> {
+    /// Takes an order that keeps the rules, and keeps its answer for repetitions. Nothing after this depends on
+    /// the client's connection.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        received: Received,
+        claim: Claim,
+        body: Value,
+    ) -> Result<Answer, ApiError> {
         self.refuse_as_asked(&received.order)?;
         let answer = match &received.order.faults {
             faults if faults.has(Fault::Hang) => Answer::Never,
@@ -136,7 +143,7 @@ impl App {
             faults if faults.has(Fault::Garbage) => Answer::Garbage,
             _ => Answer::Id,
         };
-        let app = Arc::clone(self);
+        let (app, id) = (Arc::clone(self), received.id);
         // A task of its own: were the client to hang up now, this would go on.
         let taken = tokio::spawn(async move {
             pause(app.config.answer_delay).await;
@@ -144,6 +151,7 @@ impl App {
                 AcceptMode::BeforeAnswer => app.accept(received, None),
                 AcceptMode::AfterAnswer { delay } => app.promise(received, answer, delay),
             }
+            .map(|()| claim.taken(id, body))
         });
         taken.await.unwrap_or_else(|err| Err(ApiError::internal(err.to_string())))?;
         Ok(answer)

@@ -70,8 +70,8 @@ pub(crate) async fn submit(
             Dialect::Xai => xai::taken(id),
             Dialect::OpenAi => openai::taken(app, id, &order, received_at_ms),
         };
-        let answer = app.take(Received { id, owner, order, received_at_ms }).await?;
-        claim.taken(id, &body);
+        let received = Received { id, owner, order, received_at_ms };
+        let answer = app.take(received, claim, body.clone()).await?;
         Ok((id, body, answer))
     };
     let (id, body, answer) = result.await.inspect_err(|error: &ApiError| {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::http::HeaderMap;
@@ -20,18 +20,19 @@ pub(crate) struct Repeats {
 }
 
 /// What a create is.
-pub(crate) enum Repeat<'a> {
+pub(crate) enum Repeat {
     /// The first with its key, or one without.
-    First(Claim<'a>),
+    First(Claim),
     /// The same as one that has not been answered yet.
     OnTheWay,
     /// The same as one that was taken: its id and its answer.
     Known(Uuid, Value),
 }
 
-/// Keeps the key of a create until it is known whether that is taken; a refused one frees it.
-pub(crate) struct Claim<'a> {
-    repeats: &'a Repeats,
+/// Keeps the key of a create until it is known whether that is taken; a refused one frees it. It goes where the
+/// order goes, not with the connection.
+pub(crate) struct Claim {
+    repeats: Arc<Repeats>,
     key: Option<Key>,
 }
 
@@ -40,10 +41,10 @@ impl Repeats {
         Self { honoured, by_key: Mutex::default() }
     }
 
-    pub(crate) fn claim(&self, owner: AccountId, headers: &HeaderMap) -> Repeat<'_> {
+    pub(crate) fn claim(self: &Arc<Self>, owner: AccountId, headers: &HeaderMap) -> Repeat {
         let sent = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
         let Some(sent) = sent.filter(|_| self.honoured) else {
-            return Repeat::First(Claim { repeats: self, key: None });
+            return Repeat::First(Claim { repeats: Arc::clone(self), key: None });
         };
         let key = (owner, sent.to_owned());
         let mut by_key = self.by_key();
@@ -52,7 +53,7 @@ impl Repeats {
             Some(None) => Repeat::OnTheWay,
             None => {
                 by_key.insert(key.clone(), None);
-                Repeat::First(Claim { repeats: self, key: Some(key) })
+                Repeat::First(Claim { repeats: Arc::clone(self), key: Some(key) })
             }
         }
     }
@@ -62,16 +63,16 @@ impl Repeats {
     }
 }
 
-impl Claim<'_> {
+impl Claim {
     /// The create was taken, whether or not its client learns of it.
-    pub(crate) fn taken(mut self, id: Uuid, body: &Value) {
+    pub(crate) fn taken(mut self, id: Uuid, body: Value) {
         if let Some(key) = self.key.take() {
-            self.repeats.by_key().insert(key, Some((id, body.clone())));
+            self.repeats.by_key().insert(key, Some((id, body)));
         }
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.repeats.by_key().remove(&key);

@@ -36,6 +36,7 @@ mod reload;
 mod running;
 mod secrets;
 mod shell;
+mod soak;
 mod torture;
 mod two_upstreams;
 mod waiting;

@@ -1,7 +1,7 @@
 //! The end of a video is told: to whom, in which words, signed, and until somebody has it.
 
 mod operator;
-mod receiver;
+pub(crate) mod receiver;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -23,7 +23,7 @@ pub(super) enum Screen {
 }
 
 /// How long something may take to show.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where files are saved, in the profile.
 const SAVED: &str = "saved";
@@ -100,10 +100,11 @@ impl Chrome {
         }
     }
 
-    /// Waits until the page's text contains this.
+    /// Waits until the page is there, with its script, and its text contains this.
     pub(super) async fn read(&self, text: &str) {
         for _ in 0..PATIENCE.as_millis() / 100 {
-            if self.text().await.contains(text) {
+            let loaded = self.run("return document.readyState").await == "complete";
+            if loaded && self.text().await.contains(text) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -220,6 +221,20 @@ impl Chrome {
         let log = self.page.issue_cmd(ConsoleLog).await.unwrap();
         let entries = log.as_array().cloned().unwrap_or_default();
         entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Waits until it tells that a form was refused, and complains of nothing else: that takes a moment after the
+    /// page is shown.
+    pub(super) async fn was_refused(&self) {
+        let mut told = Vec::new();
+        for _ in 0..PATIENCE.as_millis() / 100 {
+            told.extend(self.complaints().await);
+            if !told.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(told.len() == 1 && told[0].contains("the server responded with a status of 4"), "{told:?}");
     }
 
     /// Makes the window so large that the page has this much room.

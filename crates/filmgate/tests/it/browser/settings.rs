@@ -53,12 +53,6 @@ async fn webhooks(app: &TestApp) -> Value {
     app.admin(Method::GET, "/webhooks", None).await["webhooks"].clone()
 }
 
-/// The one refusal of a form, which the browser tells as well.
-async fn was_refused(chrome: &Chrome) {
-    let told = chrome.complaints().await;
-    assert!(told.len() == 1 && told[0].contains("400 (Bad Request)"), "{told:?}");
-}
-
 #[tokio::test]
 async fn settings_are_found_and_a_broken_file_is_not_used() {
     if !super::ready("browser::settings_are_found_and_a_broken_file_is_not_used") {
@@ -82,7 +76,7 @@ async fn settings_are_found_and_a_broken_file_is_not_used() {
     chrome.read("the old one stays in use").await;
     chrome.read("filmgate.toml:2:13: `video.busy_wait`").await;
     chrome.read("filmgate.toml:3:19:").await;
-    was_refused(&chrome).await;
+    chrome.was_refused().await;
     check(&chrome, "a broken file", "en", Screen::Desk).await;
     chrome.press("input[name=own]").await;
     chrome.press_button("Show").await;
@@ -232,6 +226,6 @@ async fn the_parts_of_the_settings_fit_a_phone_in_the_dark() {
     chrome.go("/admin/settings").await;
     chrome.press("form[action$='/reload'] button").await;
     chrome.see("ul.note.bad").await;
-    was_refused(&chrome).await;
+    chrome.was_refused().await;
     check(&chrome, "a broken file", "zh-CN", Screen::Phone).await;
 }

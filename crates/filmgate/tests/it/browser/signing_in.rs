@@ -17,8 +17,7 @@ async fn one_signs_in_and_out() {
     chrome.fill("input[name=key]", "fga-not-the-key").await;
     chrome.press("main button[type=submit]").await;
     chrome.see(".note.bad[role=alert]").await;
-    // The browser notes that the answer was no page of the usual kind.
-    chrome.complaints().await;
+    chrome.was_refused().await;
     check(&chrome, "a wrong key", "en", Screen::Desk).await;
     chrome.fill("input[name=key]", ADMIN_KEY).await;
     chrome.press("main button[type=submit]").await;

@@ -94,8 +94,7 @@ async fn what_is_wrong_is_told_beside_its_field() {
     assert!(chrome.run(told).await.as_str().unwrap().contains("1080p"), "it is beside the field");
     let kept = "return document.querySelector('textarea[name=prompt]').value";
     assert_eq!(chrome.run(kept).await, "a red fox");
-    // The browser notes that the answer was 400.
-    chrome.complaints().await;
+    chrome.was_refused().await;
     check(&chrome, "a form with a mistake", "en", Screen::Phone).await;
     chrome.choose("select[name=resolution]", "480p").await;
     chrome.fill("textarea[name=prompt]", "  ").await;

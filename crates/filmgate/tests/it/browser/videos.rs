@@ -111,8 +111,7 @@ async fn the_list_is_narrowed_and_tells_what_is_new() {
     chrome.see(".note.bad[role=alert]").await;
 
     chrome.go("/admin/videos").await;
-    // What is refused above stands in the browser's log.
-    chrome.complaints().await;
+    chrome.was_refused().await;
     app.create("a hare", "480p", 6).await;
     chrome.read("1 new since this page was loaded: show them").await;
     assert_eq!(chrome.run(rows).await, 3, "nothing moves below the reader's eyes");

@@ -1,7 +1,7 @@
 //! The image and `compose.yaml`: they fit together, they fit the program, and what the image runs does run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -38,14 +38,11 @@ fn default_of(value: &str) -> String {
 #[test]
 fn the_image_is_built_from_everything_that_the_program_is_made_of() {
     let image = Image::build();
-    // What the compiler read for the program under test.
-    let read = std::fs::read_to_string(Path::new(binary()).with_extension("d")).unwrap();
-    let (_, read) = read.split_once(": ").unwrap();
     let repository = super::repository();
     let mut files = 0;
-    for file in read.trim().replace("\\ ", "\0").split_whitespace() {
+    for file in compiled_from() {
         // One that is gone by now was read for an earlier build.
-        let Ok(file) = Path::new(&file.replace('\0', " ")).canonicalize() else { continue };
+        let Ok(file) = repository.join(file).canonicalize() else { continue };
         let Ok(file) = file.strip_prefix(&repository) else { continue };
         if !file.starts_with("target") {
             assert!(image.sources.join(file).is_file(), "{} is not in the image's build", file.display());
@@ -56,6 +53,22 @@ fn the_image_is_built_from_everything_that_the_program_is_made_of() {
     assert!(!image.sources.join("README.md").exists());
     let copied = std::fs::read(image.at("/usr/local/bin/filmgate")).unwrap();
     assert!(copied == std::fs::read(binary()).unwrap(), "the program comes to where it is run from");
+}
+
+/// What the compiler read for the libraries that the program under test is made of.
+fn compiled_from() -> Vec<PathBuf> {
+    let deps = Path::new(binary()).with_file_name("deps");
+    let names =
+        std::fs::read_dir(&deps).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let libraries =
+        names.filter_map(|name| Some(name.strip_prefix("lib")?.strip_suffix(".rlib")?.to_owned()));
+    let mut read = Vec::new();
+    for library in libraries.filter(|name| name.starts_with("filmgate")) {
+        let rule = std::fs::read_to_string(deps.join(format!("{library}.d"))).unwrap();
+        let (_, files) = rule.lines().next().unwrap().split_once(": ").unwrap();
+        read.extend(files.replace("\\ ", "\0").split_whitespace().map(|file| file.replace('\0', " ").into()));
+    }
+    read
 }
 
 #[test]

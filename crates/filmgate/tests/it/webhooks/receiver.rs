@@ -13,7 +13,7 @@ use standardwebhooks::Webhook;
 
 /// A server on a thread of its own, so that a test which waits for a process does not halt it.
 #[derive(Clone)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     addr: SocketAddr,
     inner: Arc<Inner>,
 }
@@ -26,7 +26,7 @@ struct Inner {
 
 /// How a webhook is answered.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// With this status.
     Status(u16),
     /// Not at all.
@@ -35,7 +35,7 @@ pub(super) enum Answer {
 
 /// What came.
 #[derive(Clone, Debug)]
-pub(super) struct Received {
+pub(crate) struct Received {
     pub(super) path: String,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
@@ -43,7 +43,7 @@ pub(super) struct Received {
 
 impl Receiver {
     /// Answers the first webhooks so, and all later ones with 204.
-    pub(super) fn start(answers: &[Answer]) -> Self {
+    pub(crate) fn start(answers: &[Answer]) -> Self {
         let inner =
             Arc::new(Inner { answers: Mutex::new(answers.iter().copied().collect()), ..Inner::default() });
         let (told, address) = std::sync::mpsc::channel();
@@ -60,11 +60,11 @@ impl Receiver {
         Self { addr: address.recv().unwrap(), inner }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.inner.received.lock().unwrap().clone()
     }
 
@@ -106,7 +106,7 @@ impl Received {
         self.headers[name].to_str().unwrap()
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
