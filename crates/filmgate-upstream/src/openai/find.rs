@@ -17,7 +17,7 @@ use crate::lenient::is_usable_id;
 /// How far the upstream's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-/// Pages that are read, at most: 100 videos each, and only those since the order went out.
+/// Pages that are read, at most: 100 videos each, from the newest to when the order went out.
 const MOST_PAGES: usize = 20;
 
 pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Result<Vec<Box<str>>, Failure> {
@@ -25,6 +25,7 @@ pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Re
     let since = lost.sent_at - CLOCK_SLACK;
     let mut found = Vec::new();
     let mut after: Option<String> = None;
+    let mut newest = None;
     for _ in 0..MOST_PAGES {
         let mut query = vec![("limit", "100"), ("order", "desc")];
         query.extend(after.as_deref().map(|id| ("after", id)));
@@ -33,25 +34,47 @@ pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Re
         let garbage = |what: &str| call.garbage(status, what, &body);
         let page = Page::parse(&body).ok_or_else(|| garbage("with something that is no list of videos"))?;
         for video in &page.videos {
-            if made_at(video).ok_or_else(|| garbage("with a video that has no created_at"))? < since {
-                continue;
+            let video =
+                Listed::of(video).ok_or_else(|| garbage("with a video that lacks id, prompt or time"))?;
+            // In another order, the end of what is looked at would not be known.
+            if newest.is_some_and(|newest| video.made_at > newest) {
+                return Err(garbage("with a list that does not begin with the newest"));
             }
-            let prompt = video.get("prompt").and_then(Value::as_str);
-            let prompt = prompt.ok_or_else(|| garbage("with a video that has no prompt"))?;
-            if prompt.trim() == lost.prompt.trim() {
-                let id = id_of(video).ok_or_else(|| garbage("with a video that has no usable id"))?;
-                found.push(id.into());
+            newest = Some(video.made_at);
+            if video.made_at < since {
+                return Ok(found);
+            }
+            if video.prompt.trim() == lost.prompt.trim() {
+                found.push(video.id.into());
             }
         }
-        let oldest = page.videos.iter().filter_map(made_at).min();
-        let last = page.videos.last().and_then(id_of).map(str::to_owned);
-        let goes_on = page.has_more && oldest.is_some_and(|at| at >= since) && last != after;
-        if !goes_on {
+        let last = page.videos.last().and_then(Listed::of).map(|video| video.id.to_owned());
+        if !page.has_more {
             return Ok(found);
+        }
+        if last.is_none() || last == after {
+            return Err(garbage("with the same page again"));
         }
         after = last;
     }
     Err(call.unsent(Cause::Garbage, "its list of videos does not end"))
+}
+
+/// A video in the list.
+struct Listed<'a> {
+    id: &'a str,
+    prompt: &'a str,
+    /// To the end of the second that the list names.
+    made_at: Timestamp,
+}
+
+impl<'a> Listed<'a> {
+    fn of(video: &'a Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| video.get(name)?.as_str();
+        let seconds = video.get("created_at")?.as_f64()?;
+        let made_at = Timestamp::from_millis((seconds * 1000.0) as i64 + 999);
+        Some(Self { id: text("id").filter(|id| is_usable_id(id))?, prompt: text("prompt")?, made_at })
+    }
 }
 
 struct Page {
@@ -70,14 +93,4 @@ impl Page {
         });
         Some(Self { videos: videos.collect::<Option<_>>()?, has_more })
     }
-}
-
-/// Seconds since the epoch, rounded to the end of the second.
-fn made_at(video: &Map<String, Value>) -> Option<Timestamp> {
-    let seconds = video.get("created_at")?.as_f64()?;
-    Some(Timestamp::from_millis((seconds * 1000.0) as i64 + 999))
-}
-
-fn id_of(video: &Map<String, Value>) -> Option<&str> {
-    video.get("id")?.as_str().filter(|id| is_usable_id(id))
 }

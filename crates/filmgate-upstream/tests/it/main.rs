@@ -3,6 +3,7 @@
 mod check;
 mod fetch;
 mod openai;
+mod openai_find;
 mod openai_poll;
 mod openai_submit;
 mod outside;

@@ -17,7 +17,7 @@ use crate::app::TestApp;
 const CLIENTS: u64 = 12;
 
 /// What goes wrong at the provider; mostly nothing.
-const FAULTS: [&str; 16] = [
+const FAULTS: [&str; 14] = [
     "",
     "",
     "",
@@ -29,10 +29,8 @@ const FAULTS: [&str; 16] = [
     "[fail]",
     "[moderate]",
     "[lost]",
-    "[lost]",
     "[garbage]",
     "[busy]",
-    "[hangup]",
     "[hang]",
 ];
 
