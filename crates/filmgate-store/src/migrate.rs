@@ -83,18 +83,18 @@ mod tests {
         let (_dir, path) = fresh();
         open(&path).unwrap();
         let db = Db::writer(&path).unwrap();
-        db.set_schema(APPLICATION, 7).unwrap();
+        db.set_schema(APPLICATION, 99).unwrap();
         drop(db);
         let error = open(&path).unwrap_err();
         assert_eq!(
             error,
             StoreError::NewerSchema {
                 path: path.display().to_string(),
-                found: 7,
+                found: 99,
                 known: MIGRATIONS.len() as i64
             }
         );
-        let message = format!("written by a newer filmgate (schema 7; this one knows {})", MIGRATIONS.len());
+        let message = format!("written by a newer filmgate (schema 99; this one knows {})", MIGRATIONS.len());
         assert!(error.to_string().contains(&message), "{error}");
     }
 
