@@ -3,8 +3,8 @@
 use crate::workspace::{self, Workspace};
 
 /// Each benchmark and the crate it lies in.
-const BENCHES: [(&str, &str); 3] =
-    [("page", "filmgate"), ("routing", "filmgate-domain"), ("store", "filmgate-store")];
+const BENCHES: [(&str, &str); 4] =
+    [("load", "filmgate"), ("page", "filmgate"), ("routing", "filmgate-domain"), ("store", "filmgate-store")];
 
 /// Runs one benchmark; `rest` goes to cargo as it is.
 pub(crate) fn run(here: &Workspace, name: &str, rest: &[String]) -> Result<(), String> {

@@ -23,7 +23,7 @@ usage: cargo xtask COMMAND
 
   test [--quick]              all tests; --quick leaves out those named `slow_` and the real clients
   clients                     makes the environments of the real clients, as `test` does
-  bench routing|store         one benchmark; what follows `--` goes to it
+  bench NAME                  one of load, page, routing, store; what follows `--` goes to it
   soak [--kills N] [--seed S]  kills the gateway N times (200) under load, and compares the books
   ci [STEP...]                what CI runs, or only the steps named
 ";

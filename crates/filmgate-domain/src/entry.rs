@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     /// Units spent, with the time at which their submission was answered, oldest first.
     spent: VecDeque<(Timestamp, u32)>,
     spent_units: u32,
+    /// What of that no attempt of ours tells of, while it has not come back.
+    elsewhere: Option<(Timestamp, u32)>,
     /// Slots of settled jobs that the upstream may still be working on, and until when; earliest first.
     held: VecDeque<Timestamp>,
     /// Reservations of the last minute, oldest first; only where the pool limits them.
@@ -59,6 +61,7 @@ impl Entry {
             reserved: 0,
             spent: VecDeque::new(),
             spent_units: 0,
+            elsewhere: None,
             held: VecDeque::new(),
             submits: VecDeque::new(),
             last_blame: None,
@@ -67,7 +70,7 @@ impl Entry {
             shown: None,
         };
         if let Some((at, units)) = entry.info.opening {
-            entry.spend(at, units);
+            entry.set_spent_elsewhere(at, units);
         }
         entry
     }
@@ -113,9 +116,28 @@ impl Entry {
         }
     }
 
+    /// Units spent that no attempt of ours tells of and that have not come back.
+    pub(crate) fn spent_elsewhere(&self) -> u32 {
+        self.elsewhere.map_or(0, |(_, units)| units)
+    }
+
+    /// Replaces them.
+    pub(crate) fn set_spent_elsewhere(&mut self, at: Timestamp, units: u32) {
+        if let Some(known) = self.elsewhere.take()
+            && let Some(place) = self.spent.iter().position(|spent| *spent == known)
+        {
+            self.spent.remove(place);
+            self.spent_units = self.spent_units.saturating_sub(known.1);
+        }
+        self.info.opening = Some((at, units));
+        self.elsewhere = self.info.opening.filter(|(_, units)| *units > 0);
+        self.spend(at, units);
+    }
+
     fn forget_spent(&mut self) {
         self.spent.clear();
         self.spent_units = 0;
+        self.elsewhere = None;
     }
 
     /// Enters what a settled reservation leaves behind.
@@ -136,8 +158,9 @@ impl Entry {
     pub(crate) fn advance(&mut self, pool: Option<&Pool>, now: Timestamp) {
         match pool.map(|p| p.quota) {
             Some(Some(quota)) => {
-                while let Some(&(_, units)) = self.spent.front().filter(|(at, _)| *at + quota.window <= now) {
-                    self.spent_units = self.spent_units.saturating_sub(units);
+                while let Some(&spent) = self.spent.front().filter(|(at, _)| *at + quota.window <= now) {
+                    self.spent_units = self.spent_units.saturating_sub(spent.1);
+                    self.elsewhere = self.elsewhere.filter(|elsewhere| *elsewhere != spent);
                     self.spent.pop_front();
                 }
             }

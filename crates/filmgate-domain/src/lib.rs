@@ -19,6 +19,7 @@
 //! manager.release(reservation, now);
 //! ```
 
+mod account;
 mod books;
 mod catalog;
 mod clock;
@@ -37,6 +38,7 @@ mod manager;
 mod minute;
 mod pool;
 mod ranking;
+mod rate_limit;
 mod routing;
 mod spec;
 mod step;
@@ -44,6 +46,7 @@ mod token;
 mod upkeep;
 mod what_if;
 
+pub use account::{Account, Balance, Booked, Ended, Period};
 pub use books::{Books, Ledger, Standing};
 pub use catalog::{Catalog, CatalogError, Model};
 pub use clock::{Clock, Timestamp};
@@ -59,6 +62,7 @@ pub use lost_answer::LostAnswer;
 pub use manager::{Grant, Reservation, Settlement, TokenManager};
 pub use minute::{Course, Latency, Minute};
 pub use pool::{Capability, Cost, Pool, Quota};
+pub use rate_limit::RateLimit;
 pub use routing::{Candidate, OnShortage, Route, RoutingLine, RoutingSettings, Undeliverable, Wanted};
 pub use spec::{AspectRatio, Orientation, Resolution, Seconds, Shape, SpecError, VideoSpec};
 pub use step::{Effects, Event, Next, Polled, Rules, step};

@@ -48,6 +48,9 @@ impl Default for Rules {
     }
 }
 
+/// How long a disk that takes no file is left alone.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
+
 /// Something that happened to a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -89,6 +92,10 @@ pub enum Event {
     Cancelled,
     /// The process came back and found the job in this state.
     Recovered,
+    /// The books were restored from a backup, and nobody knows what became of the job since that was made.
+    Restored,
+    /// Our own disk does not take its file at the moment.
+    NotKept,
     /// Its time is up.
     DeadlinePassed,
 }
@@ -223,7 +230,12 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
             current(job).video_url = Some(url);
             Some(Effects { next: Next::Fetch { pause: Duration::ZERO }, ..Effects::default() })
         }
+        // The upstream has done its part, and no token is to blame: it is fetched again for as long as it takes.
+        (Delivering, Event::NotKept) => {
+            Some(Effects { next: Next::Fetch { pause: DISK_PAUSE }, ..Effects::default() })
+        }
         (_, Event::Recovered) => recovered(job, now, rules),
+        (_, Event::Restored) => restored(job, now, rules),
         (state, Event::Cancelled) if !state.is_final() => {
             let failure = JobFailure::new("cancelled", Fault::Gateway, "the operator cancelled the job");
             Some(stop(job, Outcome::Cancelled, failure, now, rules))
@@ -275,6 +287,20 @@ fn recovered(job: &mut Job, now: Timestamp, rules: &Rules) -> Option<Effects> {
         JobState::Completed | JobState::Failed => return None,
     };
     Some(Effects { next, ..Effects::default() })
+}
+
+/// A backup's books are old: what had not reached its upstream then may have done so since, and is not sent again.
+/// What an upstream had taken is asked about as ever.
+fn restored(job: &mut Job, now: Timestamp, rules: &Rules) -> Option<Effects> {
+    let failure =
+        JobFailure::outcome_unknown("filmgate's books were restored from a backup made before that");
+    match job.state {
+        JobState::Queued => Some(fail(job, failure, now)),
+        JobState::Reserved | JobState::Submitting => {
+            Some(end_unanswered(job, Outcome::Unknown, failure, now, rules))
+        }
+        JobState::Running | JobState::Delivering | JobState::Completed | JobState::Failed => None,
+    }
 }
 
 fn complete(job: &mut Job, delivered: Delivered, now: Timestamp) -> Effects {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -109,8 +110,8 @@ pub struct TokenInfo {
     pub cooling_until: Option<Timestamp>,
     /// Units left, as of the last look; `None` where its pool has no quota. Kept by the manager.
     pub quota: Option<u32>,
-    /// Units that were already spent when the token came in, and when that was: they come back one
-    /// window later, like any others.
+    /// Units spent that no attempt of ours tells of, and when that was: before the token came in, as its
+    /// operator says, or elsewhere since, as its upstream says. They come back one window later, like any others.
     pub opening: Option<(Timestamp, u32)>,
     /// When the operator added it.
     pub created_at: Timestamp,
@@ -156,6 +157,21 @@ impl TokenInfo {
             tags: Vec::new(),
             note: String::new(),
         }
+    }
+}
+
+impl TokenInfo {
+    /// Pauses it, if it may be chosen at all. A longer pause is never cut short by a shorter one, and one that ends
+    /// at about the same moment (`close`) stays as it is. True when that changed anything.
+    pub(crate) fn pause(&mut self, until: Timestamp, close: Duration) -> bool {
+        let usable = matches!(self.status, TokenStatus::Active | TokenStatus::Cooling);
+        let current = self.cooling_until.filter(|_| self.status == TokenStatus::Cooling);
+        if !usable || current.is_some_and(|current| current + close >= until) {
+            return false;
+        }
+        self.status = TokenStatus::Cooling;
+        self.cooling_until = Some(until);
+        true
     }
 }
 

@@ -1,7 +1,9 @@
 //! What becomes of a token: it is used, blamed, paused, switched off and on.
 
+use std::time::Duration;
+
 use crate::entry::{BeforeBlame, Entry};
-use crate::{Blame, Timestamp, TokenId, TokenInfo, TokenManager, TokenStatus};
+use crate::{Blame, Timestamp, TokenId, TokenManager, TokenStatus};
 
 impl TokenManager {
     /// The upstream took a submission with this token: whatever it was blamed for is over.
@@ -17,7 +19,11 @@ impl TokenManager {
     }
 
     /// The upstream refused this token: it pauses, and after too many refusals in a row it expires.
+    ///
+    /// An upstream that wants a pause although our book has units left is told of: it may grant less than the pool's
+    /// settings say, or somebody else may use the token, too.
     pub fn blame(&mut self, token: TokenId, blame: &Blame, now: Timestamp) {
+        self.advance(now);
         let (threshold, first_pause) = (self.fail_threshold, self.first_pause);
         self.change_entry(token, now, |entry| {
             let info = &mut entry.info;
@@ -40,15 +46,13 @@ impl TokenManager {
                     if usable && info.failures_in_a_row >= threshold {
                         info.status = TokenStatus::Expired;
                         info.cooling_until = None;
-                    } else if usable {
-                        cool(info, now + first_pause * 2u32.pow(doublings));
+                    } else {
+                        info.pause(now + first_pause * 2u32.pow(doublings), Duration::ZERO);
                     }
                 }
                 Blame::RateLimited { until, reason } => {
-                    info.last_fail_reason = Some(reason.clone());
-                    if usable {
-                        cool(info, until.unwrap_or(now + first_pause));
-                    }
+                    info.last_fail_reason = Some(beside_our_book(reason, info.quota));
+                    info.pause(until.unwrap_or(now + first_pause), Duration::ZERO);
                 }
             }
         });
@@ -142,8 +146,10 @@ fn take_back(entry: &mut Entry, threshold: u32) -> bool {
     true
 }
 
-/// A longer pause is never cut short by a shorter one.
-fn cool(info: &mut TokenInfo, until: Timestamp) {
-    info.status = TokenStatus::Cooling;
-    info.cooling_until = Some(info.cooling_until.map_or(until, |current| current.max(until)));
+/// The upstream's words, and what our book has left.
+fn beside_our_book(reason: &str, left: Option<u32>) -> Box<str> {
+    match left.filter(|left| *left > 0) {
+        Some(left) => format!("{reason}; by our own book {left} units are left").into(),
+        None => reason.into(),
+    }
 }

@@ -12,6 +12,7 @@ use filmgate_store::{Claim, StoreError};
 
 use crate::cell::{Cell, Held};
 use crate::limits::{LimitReached, Pass};
+use crate::load::{Arrival, Overload};
 use crate::settle::token_id;
 use crate::waiting::seconds;
 use crate::{Desk, Engine, Recent};
@@ -58,6 +59,9 @@ pub enum AdmitError {
     /// Its caller may not ask for more at the moment.
     #[error(transparent)]
     Limit(#[from] LimitReached),
+    /// There is too much to do.
+    #[error(transparent)]
+    Overload(#[from] Overload),
     /// It could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,12 +87,23 @@ impl Engine {
             return Err(AdmitError::Stopping);
         }
         let now = self.now();
-        let chosen = self.choose(&request, now);
-        let (job, held) = chosen.inspect_err(|error| self.inner.metrics.refused(error))?;
+        let arrived = self.arrive(now).map_err(AdmitError::from);
+        let chosen = arrived.and_then(|arrival| Ok((arrival, self.choose(&request, now)?)));
+        let (arrival, (job, held)) = chosen.inspect_err(|error| self.inner.metrics.refused(error))?;
         // A task of its own: a client that hangs up here must not leave a reservation or a job behind.
         let engine = self.clone();
-        let admitted = self.inner.tasks.spawn(async move { engine.write_down(job, held, request).await });
+        let admitted = self.inner.tasks.spawn(async move {
+            let _until_it_is_a_job = arrival;
+            engine.write_down(job, held, request).await
+        });
         admitted.await.map_err(|_| AdmitError::Stopping)?
+    }
+
+    /// Lets a request in, if this machine carries one job more.
+    fn arrive(&self, now: Timestamp) -> Result<Arrival, Overload> {
+        let allowed = self.inner.settings.load().load.max_unfinished;
+        let active = || self.inner.active.lock().expect("no panic under this lock").len();
+        self.inner.arrivals.enter(now, allowed, active)
     }
 
     fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Held), AdmitError> {
@@ -129,7 +144,7 @@ impl Engine {
         pass: &mut Pass,
         now: Timestamp,
     ) -> Result<Decided, AdmitError> {
-        let Desk { manager, rng, .. } = desk;
+        let Desk { manager, rng, room } = desk;
         let Request { spec, choice, .. } = request;
         let wanted = spec.wanted(false);
         if let Some(grant) = manager.try_reserve(&wanted, now, rng)? {
@@ -146,6 +161,10 @@ impl Engine {
             OnShortage::Fail => None,
         };
         if let Some(until) = until {
+            let allowed = self.inner.settings.load().load.max_waiting;
+            if room.len() >= allowed {
+                return Err(Overload::Waiting(allowed).into());
+            }
             return Ok(Decided::Wait { until, why: decision.why_not_before() });
         }
         if decision.chosen.is_some()

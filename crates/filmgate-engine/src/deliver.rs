@@ -1,9 +1,8 @@
 //! Fetches a finished video, measures it, and keeps it: temporary file, sync, rename, then `completed`.
 
-use std::collections::HashMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
@@ -11,7 +10,6 @@ use filmgate_media::ProbeError;
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Semaphore;
 
 use crate::Engine;
 use crate::cell::Cell;
@@ -21,23 +19,8 @@ use crate::submit::missing;
 /// The directory, in the media directory, of files that are still coming in.
 pub(crate) const PARTIAL: &str = "partial";
 
-/// How many files are fetched from one upstream at once: enough to keep a line busy, few enough to bound
-/// memory.
-const AT_ONCE: usize = 64;
-
 /// Writes go to disk in pieces of this many bytes.
 const WRITE_BUFFER: usize = 256 * 1024;
-
-/// Whose turn it is to fetch. Each upstream has turns of its own: one whose files drip keeps no other waiting.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<Box<str>, Arc<Semaphore>>>);
-
-impl Turns {
-    fn of(&self, upstream: &str) -> Arc<Semaphore> {
-        let mut turns = self.0.lock().expect("no panic under this lock");
-        Arc::clone(turns.entry(upstream.into()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
-    }
-}
 
 /// Where the file of a job is kept.
 pub(crate) fn path(media_dir: &Path, job: JobId) -> PathBuf {
@@ -47,26 +30,42 @@ pub(crate) fn path(media_dir: &Path, job: JobId) -> PathBuf {
 /// A file that is not kept.
 struct NotKept {
     failure: JobFailure,
-    /// Whether fetching it again may help.
-    again: bool,
+    /// What may help.
+    remedy: Remedy,
+}
+
+/// What may help with a file that is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    Nothing,
+    /// Fetching it again, a few times.
+    Again,
+    /// Room on our own disk, however long that takes.
+    Room,
 }
 
 impl NotKept {
     fn for_good(code: &'static str, message: String) -> Self {
-        Self { failure: JobFailure::new(code, Fault::Upstream, message), again: false }
+        Self { failure: JobFailure::new(code, Fault::Upstream, message), remedy: Remedy::Nothing }
     }
 
     fn for_now(message: String) -> Self {
-        Self { failure: JobFailure::new("delivery_failed", Fault::Upstream, message), again: true }
+        Self { failure: JobFailure::new("delivery_failed", Fault::Upstream, message), remedy: Remedy::Again }
     }
 
     fn too_slow(limit: Duration) -> Self {
         Self::for_now(format!("the video did not arrive within {limit:?}"))
     }
 
+    /// Our disk takes nothing at the moment.
     fn our_disk(error: &std::io::Error) -> Self {
+        Self { remedy: Remedy::Room, ..Self::unreadable(error) }
+    }
+
+    /// What our disk has taken cannot be read.
+    fn unreadable(error: &std::io::Error) -> Self {
         let message = format!("the video could not be kept on disk: {error}");
-        Self { failure: JobFailure::new("delivery_failed", Fault::Gateway, message), again: true }
+        Self { failure: JobFailure::new("delivery_failed", Fault::Gateway, message), remedy: Remedy::Again }
     }
 }
 
@@ -80,11 +79,14 @@ impl Engine {
         };
         let event = match fetched {
             Ok(delivered) => Event::Fetched(delivered),
-            Err(NotKept { failure, again }) => {
+            Err(NotKept { failure, remedy }) => {
                 let job = cell.job();
-                let token_id = token_id(&job);
+                let (token_id, again) = (token_id(&job), remedy != Remedy::Nothing);
                 tracing::warn!(job = %job.id, token_id, code = %failure.code, again, "not delivered: {}", failure.message);
-                Event::FetchFailed { failure, again }
+                match remedy {
+                    Remedy::Room => Event::NotKept,
+                    Remedy::Again | Remedy::Nothing => Event::FetchFailed { failure, again },
+                }
             }
         };
         self.proceed(cell, event).await;
@@ -98,8 +100,8 @@ impl Engine {
     async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
         let job = cell.job();
         let upstream = job.attempt().map(|attempt| &*attempt.upstream).unwrap_or_default();
-        let turns = self.inner.turns.of(upstream);
-        let _turn = turns.acquire().await.expect("turns are never closed");
+        let place = self.inner.files.enter(upstream, &self.inner.stopping).await;
+        let _place = place.ok_or_else(|| NotKept::for_now("filmgate is being stopped".to_owned()))?;
         let target = path(self.media_dir(), job.id);
         if tokio::fs::try_exists(&target).await.unwrap_or(false) {
             // Renamed before a crash, but not yet written down: it is whole.
@@ -214,7 +216,7 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             bytes,
             sha256: sha256.into(),
         }),
-        Ok(Err(ProbeError::Io(error))) => Err(NotKept::our_disk(&error)),
+        Ok(Err(ProbeError::Io(error))) => Err(NotKept::unreadable(&error)),
         Ok(Err(error)) => {
             Err(NotKept::for_good(error.code(), format!("the upstream delivered no good video: {error}")))
         }
@@ -242,6 +244,20 @@ async fn publish(partial: &Path, target: &Path) -> std::io::Result<()> {
     tokio::fs::File::open(directory).await?.sync_all().await
 }
 
+/// Has it written down that the media directory is there, and what is in it: a video is on disk only when its
+/// directory is.
+pub(crate) async fn sync_dirs(media_dir: &Path) -> std::io::Result<()> {
+    tokio::fs::File::open(media_dir).await?.sync_all().await?;
+    match media_dir.parent() {
+        // One that may not be opened was not made here.
+        Some(parent) => match tokio::fs::File::open(parent).await {
+            Ok(parent) => parent.sync_all().await,
+            Err(_) => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
 async fn measure_again(target: PathBuf) -> Result<Delivered, NotKept> {
     let file = target.clone();
     let read = tokio::task::spawn_blocking(move || -> std::io::Result<(u64, String)> {
@@ -251,7 +267,7 @@ async fn measure_again(target: PathBuf) -> Result<Delivered, NotKept> {
     });
     match read.await {
         Ok(Ok((bytes, sha256))) => measure(target, bytes, sha256).await,
-        Ok(Err(error)) => Err(NotKept::our_disk(&error)),
+        Ok(Err(error)) => Err(NotKept::unreadable(&error)),
         Err(_) => Err(NotKept::for_now("the kept file could not be read".to_owned())),
     }
 }
@@ -265,21 +281,5 @@ impl std::io::Write for HashWriter<'_> {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_upstream_has_turns_of_its_own() {
-        let turns = Turns::default();
-        let dripping = turns.of("dripping");
-        let all = dripping.try_acquire_many(AT_ONCE as u32).unwrap();
-        assert!(turns.of("dripping").try_acquire().is_err());
-        assert!(turns.of("brisk").try_acquire().is_ok());
-        drop(all);
-        assert!(turns.of("dripping").try_acquire().is_ok());
     }
 }

@@ -10,9 +10,13 @@ mod cell;
 mod clock;
 mod deliver;
 mod glance;
+mod heed;
 mod inputs;
+mod lanes;
+mod ledger;
 mod limits;
 mod links;
+mod load;
 mod metrics;
 mod minutes;
 mod operator;
@@ -20,6 +24,7 @@ mod poll;
 mod poster;
 mod reconcile;
 mod recover;
+mod restored;
 mod retention;
 mod room;
 mod scheduler;
@@ -51,20 +56,24 @@ use tokio_util::task::TaskTracker;
 
 pub use admit::{AdmitError, Choice, Keep, Request};
 pub use again::AgainError;
-pub use clock::{SystemClock, Timer};
+pub use clock::{Steady, SystemClock, Timer};
 pub use filmgate_media::{Measured, PosterError, ProbeError};
 pub use filmgate_upstream::{Answered, Checked, Outside, OutsideError};
 pub use glance::Making;
+pub use ledger::{LedgerLine, PeriodLedger};
 pub use limits::{CallerUse, LimitReached, Limited};
+pub use load::{LoadLimits, Overload};
 pub use metrics::Metrics;
 pub use operator::{OperatorError, PoolView};
+pub use restored::Restored;
 pub use token_changes::{Changed, Deed};
 pub use tokens::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenView};
 
 use cell::Cell;
-use deliver::Turns;
+use lanes::{FILES_AT_ONCE, Lanes, ORDERS_AT_ONCE};
 use limits::Limits;
 use links::Links;
+use load::Arrivals;
 use minutes::Minutes;
 use room::Room;
 use scheduler::Scheduler;
@@ -108,6 +117,8 @@ pub struct Settings {
     pub routing: RoutingSettings,
     /// The limits of `[jobs]`.
     pub rules: Rules,
+    /// The limits of all jobs together.
+    pub load: LoadLimits,
     /// How long a busy token is waited for before a fallback; zero: not at all.
     pub busy_wait: Duration,
     /// How long a job may take until its upstream is done.
@@ -170,12 +181,16 @@ pub(crate) struct Inner {
     /// What callers may use and use. Its lock is taken under that of the desk, never the other way round.
     limits: Limits,
     changing_limits: tokio::sync::Mutex<()>,
+    /// Its lock is taken before that of `active`.
+    arrivals: Arrivals,
     on_end: Option<OnEnd>,
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
-    /// Bounds how many files are fetched from one upstream at once.
-    turns: Turns,
+    /// Bound how many submissions, questions and files of one upstream are on the wire at once.
+    submissions: Lanes,
+    questions: Lanes,
+    files: Lanes,
     /// Bounds how many posters are made at once.
     decoders: Semaphore,
     /// Held while a video that an upstream lists is given to a job: no two get the same.
@@ -205,6 +220,7 @@ impl Engine {
         for inner in [deliver::PARTIAL, inputs::INPUTS, poster::POSTERS] {
             tokio::fs::create_dir_all(media_dir.join(inner)).await.map_err(StartError::Media)?;
         }
+        deliver::sync_dirs(&media_dir).await.map_err(StartError::Media)?;
         let mut manager = TokenManager::new(Arc::clone(&settings.catalog), settings.routing);
         manager.set_blame_rule(settings.fail_threshold, settings.first_pause);
         let engine = Engine {
@@ -225,10 +241,13 @@ impl Engine {
                 kept_bytes: AtomicU64::default(),
                 limits: Limits::default(),
                 changing_limits: tokio::sync::Mutex::default(),
+                arrivals: Arrivals::default(),
                 on_end,
                 tasks: TaskTracker::new(),
                 stopping: CancellationToken::new(),
-                turns: Turns::default(),
+                submissions: Lanes::new(ORDERS_AT_ONCE),
+                questions: Lanes::new(ORDERS_AT_ONCE),
+                files: Lanes::new(FILES_AT_ONCE),
                 decoders: Semaphore::new(poster::DECODERS),
                 adopting: tokio::sync::Mutex::default(),
             }),
@@ -278,6 +297,11 @@ impl Engine {
     /// The current time.
     pub fn now(&self) -> Timestamp {
         self.inner.timer.now()
+    }
+
+    /// What other machines' clocks show.
+    pub fn time_elsewhere(&self) -> Timestamp {
+        self.inner.timer.elsewhere()
     }
 
     /// The settings in use.

@@ -41,7 +41,7 @@ struct Coded {
 }
 
 /// Why requests are not admitted, in the words of the label `code`.
-const REFUSALS: [&str; 4] = ["unknown_model", "undeliverable", "no_token", "caller_limit"];
+const REFUSALS: [&str; 5] = ["unknown_model", "undeliverable", "no_token", "caller_limit", "overloaded"];
 
 /// The engine's counters. Cloning shares them.
 #[derive(Clone)]
@@ -132,16 +132,22 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, why: &AdmitError) {
-        let [unknown_model, undeliverable, no_token, caller_limit] = REFUSALS;
+        let [unknown_model, undeliverable, no_token, caller_limit, overloaded] = REFUSALS;
         let code = match why {
             AdmitError::NoToken(NoToken::UnknownModel { .. }) => unknown_model,
             AdmitError::NoToken(NoToken::Undeliverable(_)) => undeliverable,
             AdmitError::NoToken(NoToken::Shortage(_)) => no_token,
             AdmitError::Limit(_) => caller_limit,
+            AdmitError::Overload(_) => overloaded,
             // These are filmgate's own trouble, not refusals.
             AdmitError::Store(_) | AdmitError::Inputs(_) | AdmitError::Stopping => return,
         };
         self.refused.get_or_create(&Coded { code: code.to_owned() }).inc();
+    }
+
+    /// A request that was refused because there is too much to do, before the engine saw it.
+    pub fn overloaded(&self) {
+        self.refused.get_or_create(&Coded { code: REFUSALS[4].to_owned() }).inc();
     }
 
     pub(crate) fn waited(&self, pool: &str, time: Duration) {

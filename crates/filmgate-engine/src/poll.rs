@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use filmgate_domain::{Event, Failure, Polled};
+use filmgate_domain::{Event, Failure, JobState, Polled};
 
 use crate::Engine;
 use crate::cell::Cell;
@@ -12,11 +12,18 @@ use crate::submit::missing;
 impl Engine {
     /// Asks once. A question that fails ends nothing; the deadline does.
     pub(crate) async fn poll(&self, cell: &Arc<Cell>) {
+        let upstream = cell.job().attempt().map(|attempt| attempt.upstream.clone()).unwrap_or_default();
+        let Some(place) = self.inner.questions.enter(&upstream, &self.inner.stopping).await else { return };
         let job = cell.job();
+        if job.state != JobState::Running {
+            // It ended while it waited for its place.
+            return;
+        }
         let answer = tokio::select! {
             answer = self.ask(cell) => answer,
             () = self.inner.stopping.cancelled() => return,
         };
+        drop(place);
         let late = self.now() >= job.deadline;
         let event = match answer {
             Ok(polled) if !(late && matches!(polled, Polled::Pending { .. })) => Event::Polled(polled),
@@ -38,6 +45,8 @@ impl Engine {
         let token = self.credential(cell, attempt.token);
         let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
         let id = attempt.upstream_id.as_deref().unwrap_or_default();
-        line.upstream.poll(&token, id).await
+        let told = line.upstream.poll(&token, id).await?;
+        self.heed(attempt.token, told.limits);
+        Ok(told.polled)
     }
 }

@@ -73,6 +73,11 @@ impl Room {
         self.places.contains_key(&job)
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

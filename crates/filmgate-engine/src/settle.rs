@@ -65,7 +65,8 @@ impl Engine {
     }
 
     /// Blames or praises the token and writes job and token down, as often as it takes: what happened at an
-    /// upstream cannot be taken back because a disk is full. False when filmgate is stopped before it could.
+    /// upstream cannot be taken back because a disk is full. False when filmgate is stopped before it could, or
+    /// has to stop because its database is lost.
     async fn record(&self, job: &Job, effects: &Effects) -> bool {
         let mut pause = Duration::from_millis(100);
         let mut token_noted = false;
@@ -94,7 +95,7 @@ impl Engine {
             };
             match written.await {
                 Ok(()) => return true,
-                Err(error) if self.inner.stopping.is_cancelled() => {
+                Err(error) if self.inner.stopping.is_cancelled() || error.is_fatal() => {
                     let token_id = token_id(job);
                     tracing::error!(job = %job.id, token_id, %error, "not written before the stop; the next start finds the job where it was");
                     return false;

@@ -11,7 +11,9 @@ use crate::cell::Cell;
 impl Engine {
     /// Writes down that the submission goes out, sends it, and writes down the answer.
     pub(crate) async fn submit(&self, cell: &Arc<Cell>) {
-        if self.inner.stopping.is_cancelled() {
+        let Some(upstream) = cell.job().attempt().map(|attempt| attempt.upstream.clone()) else { return };
+        let place = self.inner.submissions.enter(&upstream, &self.inner.stopping).await;
+        if place.is_none() || self.inner.stopping.is_cancelled() {
             // Nothing went out: the next start sends it.
             return;
         }
@@ -26,6 +28,7 @@ impl Engine {
             Ok(upstream_id) => Event::Accepted { upstream_id },
             Err(failure) => Event::SubmitFailed(failure),
         };
+        drop(place);
         self.proceed(cell, event).await;
     }
 
@@ -48,6 +51,7 @@ impl Engine {
             has_key: attempt.lost_answer == LostAnswer::Repeat,
         };
         let receipt = line.upstream.submit(&token, &order).await?;
+        self.heed(attempt.token, receipt.limits);
         Ok(receipt.upstream_id)
     }
 }

@@ -10,7 +10,7 @@ use filmgate_domain::{
     AspectRatio, Catalog, Clock, Course, OnShortage, Resolution, RoutingSettings, Rules, Seconds, Shape,
     Timestamp, VideoSpec,
 };
-use filmgate_engine::{Choice, Engine, Outside, Parts, Request, Settings, Timer};
+use filmgate_engine::{Choice, Engine, LoadLimits, Outside, Parts, Request, Settings, Timer};
 use filmgate_store::{MasterKey, MinuteRow, Store};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -44,6 +44,7 @@ async fn start(dir: &Path, key: &MasterKey, timer: &Arc<Hand>) -> Engine {
         catalog: Arc::new(Catalog::founding()),
         routing: RoutingSettings::default(),
         rules: Rules::default(),
+        load: LoadLimits { max_unfinished: 1000, max_waiting: 100 },
         busy_wait: Duration::from_secs(20),
         deadline: Duration::from_secs(900),
         fail_threshold: 5,

@@ -12,9 +12,11 @@ use filmgate_domain::{
     AspectRatio, Catalog, Failure, JobState, LostAnswer, Polled, Resolution, RoutingSettings, Rules, Seconds,
     Secret, Shape, Timestamp, TokenId, TokenInfo, VideoSpec,
 };
-use filmgate_engine::{Checked, Choice, Engine, Keep, Line, Outside, Parts, Request, Settings, SystemClock};
+use filmgate_engine::{
+    Checked, Choice, Engine, Keep, Line, LoadLimits, Outside, Parts, Request, Settings, SystemClock,
+};
 use filmgate_store::{Claim, MasterKey, Scope, Store};
-use filmgate_upstream::{Order, Receipt, RemoteFile, Takes, Upstream};
+use filmgate_upstream::{Order, Receipt, RemoteFile, Takes, Told, Upstream};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -26,15 +28,15 @@ struct Counting(AtomicUsize);
 impl Upstream for Counting {
     async fn submit(&self, _: &Secret, order: &Order<'_>) -> Result<Receipt, Failure> {
         self.0.fetch_add(1, SeqCst);
-        Ok(Receipt { upstream_id: order.job.to_string().into() })
+        Ok(Receipt { upstream_id: order.job.to_string().into(), limits: None })
     }
 
     fn takes(&self) -> Takes {
         Takes { urls: true, ids: false }
     }
 
-    async fn poll(&self, _: &Secret, _: &str) -> Result<Polled, Failure> {
-        Ok(Polled::Pending { progress: None })
+    async fn poll(&self, _: &Secret, _: &str) -> Result<Told, Failure> {
+        Ok(Polled::Pending { progress: None }.into())
     }
 
     async fn fetch(&self, _: &Secret, _: &str) -> Result<RemoteFile, Failure> {
@@ -58,6 +60,7 @@ async fn start(dir: &Path, key: &MasterKey, upstream: &Arc<Counting>, works: boo
         catalog: Arc::new(Catalog::founding()),
         routing: RoutingSettings::default(),
         rules: Rules::default(),
+        load: LoadLimits { max_unfinished: 1000, max_waiting: 100 },
         busy_wait: Duration::from_secs(20),
         deadline: Duration::from_secs(900),
         fail_threshold: 5,

@@ -9,7 +9,8 @@ use filmgate_domain::{
     Catalog, RoutingSettings, Rules, Secret, Standing, Timestamp, TokenId, TokenInfo, TokenStatus,
 };
 use filmgate_engine::{
-    Deed, Engine, OperatorError, Outside, Parts, Settings, SystemClock, TokenFilter, TokenQuery, TokenSort,
+    Deed, Engine, LoadLimits, OperatorError, Outside, Parts, Settings, SystemClock, TokenFilter, TokenQuery,
+    TokenSort,
 };
 use filmgate_store::{MasterKey, Store};
 use rand::SeedableRng as _;
@@ -20,6 +21,7 @@ async fn start(dir: &Path, key: &MasterKey) -> Engine {
         catalog: Arc::new(Catalog::founding()),
         routing: RoutingSettings::default(),
         rules: Rules::default(),
+        load: LoadLimits { max_unfinished: 1000, max_waiting: 100 },
         busy_wait: Duration::ZERO,
         deadline: Duration::from_secs(900),
         fail_threshold: 5,

@@ -1,117 +1,163 @@
-//! Who asks: client keys for the dialects, one admin key for the operator.
+//! Who asks: a client with its key, or an operator with the admin key or a key of an operator's scope.
 
-use std::collections::HashMap;
+mod brake;
+mod keys;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use filmgate_domain::{CallerId, KeyId, Timestamp};
-use filmgate_store::{AuditEntry, KeyRecord, Store, StoreError, hash_key};
+use filmgate_store::{AuditEntry, KeyScope, hash_key};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use subtle::ConstantTimeEq as _;
+
+pub(crate) use brake::Brake;
+pub use keys::new_key;
+pub(crate) use keys::{Keys, hint};
 
 use crate::App;
 use crate::dialect::Dialect;
 use crate::refusal::Refusal;
+use crate::serve::Peer;
 
-/// The client keys that are valid, by their hash: looking up a hash leaks nothing about the key.
-#[derive(Clone, Default)]
-pub(crate) struct Keys {
-    by_hash: Arc<ArcSwap<ByHash>>,
-    /// Held from reading to taking into use: an earlier reading never takes the place of a later one, in which a
-    /// key was revoked.
-    loading: Arc<tokio::sync::Mutex<()>>,
+use keys::{Key, Seen, is_made};
+
+/// Wrong keys that an address may send to the API before it has to pause.
+pub(crate) const FREE_TRIES: u32 = 20;
+
+/// The key that comes with the data directory.
+#[derive(Clone)]
+pub(crate) struct AdminKey {
+    hash: [u8; 32],
+    seen: Arc<Seen>,
 }
 
-type ByHash = HashMap<[u8; 32], Arc<Key>>;
+impl AdminKey {
+    pub(crate) fn new(hash: [u8; 32]) -> Self {
+        Self { hash, seen: Arc::default() }
+    }
 
-struct Key {
-    id: KeyId,
-    caller: CallerId,
-    /// From when on it is not valid any more.
-    until: Option<Timestamp>,
-    /// When its use was last written down, in milliseconds; zero: not since the start.
-    noted: AtomicI64,
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    fn is(&self, text: &str) -> bool {
+        hash_key(text).ct_eq(&self.hash).into()
+    }
 }
 
-/// How often the use of a key is written down, at most.
-const NOTE_USE_EVERY: Duration = Duration::from_secs(60);
+/// Whose key came with a request.
+enum Holder {
+    Admin(AdminKey),
+    Of(Arc<Key>),
+}
 
-impl Keys {
-    /// Reads the keys anew.
-    pub(crate) async fn load(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-        let _turn = self.loading.lock().await;
-        let keys = store.keys().await?;
-        let valid = keys.into_iter().filter(|key| key.is_valid(now));
-        let entry = |key: KeyRecord| {
-            let KeyRecord { id, caller, revoked_at: until, .. } = key;
-            (key.hash, Arc::new(Key { id, caller, until, noted: AtomicI64::new(0) }))
+impl Holder {
+    fn scope(&self) -> KeyScope {
+        match self {
+            Self::Admin(_) => KeyScope::Admin,
+            Self::Of(key) => key.scope,
+        }
+    }
+
+    fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Admin(_) => None,
+            Self::Of(key) => Some(key.id),
+        }
+    }
+
+    fn seen(&self) -> &Seen {
+        match self {
+            Self::Admin(admin) => &admin.seen,
+            Self::Of(key) => &key.seen,
+        }
+    }
+
+    /// Why it opens nothing, if it has ended.
+    fn end(&self, now: Timestamp) -> Option<Refusal> {
+        let Self::Of(key) = self else { return None };
+        if key.is_valid(now) {
+            return None;
+        }
+        let expired = key.expires_at.is_some_and(|end| end <= now);
+        let message = if expired { "this key has expired" } else { "this key was revoked" };
+        Some(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message))
+    }
+}
+
+impl App {
+    fn holder(&self, text: &str) -> Option<Holder> {
+        if self.admin_key.is(text) {
+            return Some(Holder::Admin(self.admin_key.clone()));
+        }
+        self.keys.find(text).map(Holder::Of)
+    }
+
+    /// Whose key came with a request; `wanted` is what the refusal asks for.
+    ///
+    /// Whoever sends many wrong keys has to pause, and meanwhile a key that could be guessed is not even looked at.
+    /// Others at the same address go on: nobody guesses a key that filmgate made, and one that an operator brought
+    /// along is known by having been right from there before.
+    fn identify(&self, parts: &Parts, wanted: &str) -> Result<Holder, Refusal> {
+        let Some(text) = bearer(&parts.headers) else { return Err(unauthorized(wanted)) };
+        let now = self.engine.now();
+        // A request that did not come over a socket is the program's own.
+        let network = parts.extensions.get::<Peer>().map(|Peer(from)| brake::network(from.ip()));
+        let found = self.holder(text);
+        if let Some(network) = network
+            && let Some(wait) = self.key_brake.wait(network, now)
+            && !found.as_ref().is_some_and(|holder| is_made(text) || holder.seen().from(network))
+        {
+            return Err(too_many_wrong(wait));
+        }
+        let Some(holder) = found else {
+            if let Some(network) = network {
+                self.note_wrong_key(network, now);
+            }
+            return Err(unauthorized(wanted));
         };
-        self.by_hash.store(Arc::new(valid.map(entry).collect()));
-        Ok(())
-    }
-
-    /// Adds a key of a caller. Only its hash and its first characters are kept.
-    pub(crate) async fn add(
-        &self,
-        store: &Store,
-        caller: CallerId,
-        name: &str,
-        key: &str,
-        now: Timestamp,
-    ) -> Result<KeyId, StoreError> {
-        let id = store.add_key(caller, name, hash_key(key), &hint(key), now).await?;
-        self.load(store, now).await?;
-        Ok(id)
-    }
-
-    /// Adds a key in the place of another, which is valid until `keep_until`. `None` when that one is not valid.
-    pub(crate) async fn rotate(
-        &self,
-        store: &Store,
-        id: KeyId,
-        key: &str,
-        keep_until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<KeyId>, StoreError> {
-        let new = store.rotate_key(id, hash_key(key), &hint(key), keep_until, now).await?;
-        self.load(store, now).await?;
-        Ok(new)
-    }
-
-    /// Makes a key useless. False when it is not known, or was before.
-    pub(crate) async fn revoke(&self, store: &Store, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let revoked = store.revoke_key(id, now).await?;
-        self.load(store, now).await?;
-        Ok(revoked)
-    }
-
-    fn find(&self, key: &str, now: Timestamp) -> Option<Arc<Key>> {
-        let found = self.by_hash.load().get(&hash_key(key)).cloned();
-        found.filter(|key| key.until.is_none_or(|until| now < until))
-    }
-}
-
-/// What a key is known again by: of a short one that an operator brought along, a third.
-fn hint(key: &str) -> String {
-    key.chars().take((key.chars().count() / 3).min(7)).collect()
-}
-
-impl Key {
-    /// Writes down that the key is in use, now and then; nobody waits for it.
-    fn note_use(&self, store: &Store, now: Timestamp) {
-        let noted = self.noted.load(Ordering::Relaxed);
-        if now.since(Timestamp::from_millis(noted)) < NOTE_USE_EVERY {
-            return;
+        if let Some(refusal) = holder.end(now) {
+            return Err(refusal);
         }
-        let taken = self.noted.compare_exchange(noted, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed);
-        if taken.is_ok() {
-            store.touch_key(self.id, now).detach();
+        if let Some(network) = network {
+            holder.seen().note(network);
         }
+        if let Holder::Of(key) = &holder {
+            key.note_use(self.engine.store(), now);
+        }
+        Ok(holder)
+    }
+
+    fn note_wrong_key(&self, from: IpAddr, now: Timestamp) {
+        self.key_brake.wrong(from, now);
+        if let Some(pause) = self.key_brake.wait(from, now) {
+            tracing::warn!(%from, seconds = pause.as_secs(), "many wrong keys come from an address; it has to pause");
+        }
+    }
+
+    /// The key by which somebody signs in, and what it opens. `None` within the first when it is the admin key.
+    pub(crate) fn sign_in_with(&self, text: &str) -> Option<(Option<KeyId>, KeyScope)> {
+        let now = self.engine.now();
+        let holder = self.holder(text).filter(|holder| holder.end(now).is_none())?;
+        if holder.scope() == KeyScope::Client {
+            return None;
+        }
+        if let Holder::Of(key) = &holder {
+            key.note_use(self.engine.store(), now);
+        }
+        Some((holder.key(), holder.scope()))
+    }
+
+    /// What somebody who signed in with this key may do now. `None` when it has ended, or never was an operator's.
+    pub(crate) fn operator_scope(&self, key: Option<KeyId>) -> Option<KeyScope> {
+        let Some(id) = key else { return Some(KeyScope::Admin) };
+        let key = self.keys.get(id).filter(|key| key.is_valid(self.engine.now()))?;
+        (key.scope != KeyScope::Client).then_some(key.scope)
     }
 }
 
@@ -123,29 +169,38 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let now = app.engine.now();
-        let found = bearer(&parts.headers).and_then(|key| app.keys.find(key, now));
-        match found {
-            Some(key) => {
-                key.note_use(app.engine.store(), now);
-                Ok(Caller(key.caller))
+        let client = match app.identify(parts, "client key") {
+            Ok(Holder::Of(key)) if key.scope == KeyScope::Client => Ok(Self(key.caller)),
+            // The admin key was never one of the keys that clients may have.
+            Ok(Holder::Admin(_)) => Err(unauthorized("client key")),
+            Ok(Holder::Of(_)) => {
+                Err(out_of_scope("this is an operator's key; videos are made with a client key"))
             }
-            None => Err(unauthorized("client key").into_response(Dialect::of_path(parts.uri.path()))),
-        }
+            Err(refusal) => Err(refusal),
+        };
+        client.map_err(|refusal| refusal.into_response(Dialect::of_path(parts.uri.path())))
     }
+}
+
+/// By which way an operator acts, and with which key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct By {
+    pub(crate) via: Via,
+    /// `None`: the admin key.
+    pub(crate) key: Option<KeyId>,
 }
 
 /// By which way an operator acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum Via {
     /// The page at `/admin`.
     Page,
     /// The admin API, which the command line uses too.
     Api,
 }
 
-impl By {
-    pub(crate) fn as_str(self) -> &'static str {
+impl Via {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Page => "page",
             Self::Api => "api",
@@ -153,35 +208,74 @@ impl By {
     }
 }
 
-/// The operator: the admin key came with the request.
+/// An operator whose key came with a request, and who may do what the request is for: a key that is only for
+/// looking opens what is read, by whatever route, and nothing else.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Operator;
+pub(crate) struct Operator {
+    key: Option<KeyId>,
+    scope: KeyScope,
+}
+
+impl Operator {
+    pub(crate) fn by(self) -> By {
+        By { via: Via::Api, key: self.key }
+    }
+
+    /// Whether secrets may be shown to this operator.
+    pub(crate) fn sees_secrets(self) -> bool {
+        self.scope == KeyScope::Admin
+    }
+}
 
 impl FromRequestParts<App> for Operator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        if bearer(&parts.headers).is_some_and(|key| app.is_admin_key(key)) {
-            return Ok(Operator);
-        }
-        Err(unauthorized("admin key").into_response(Dialect::OpenAi).into_response())
+        let operator = app.identify(parts, "admin key").and_then(|holder| {
+            let (key, scope) = (holder.key(), holder.scope());
+            match scope {
+                KeyScope::Client => {
+                    Err(out_of_scope("this is a client key; it opens nothing of the operator's"))
+                }
+                KeyScope::ReadOnly if !only_reads(&parts.method) => Err(read_only()),
+                KeyScope::ReadOnly | KeyScope::Admin => Ok(Self { key, scope }),
+            }
+        });
+        operator.map_err(|refusal| refusal.into_response(Dialect::OpenAi))
     }
 }
 
-impl App {
-    /// Whether this is the operator's key.
-    pub(crate) fn is_admin_key(&self, key: &str) -> bool {
-        hash_key(key).ct_eq(&self.admin_key).into()
-    }
+/// Whether a request of this method changes nothing.
+pub(crate) fn only_reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
 
+/// 403 for a key that is only for looking.
+pub(crate) fn read_only() -> Refusal {
+    out_of_scope(
+        "this key is read_only: it changes nothing and is shown no secret; that takes a key of scope admin",
+    )
+}
+
+fn out_of_scope(message: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", message)
+}
+
+impl App {
     /// Notes what an operator did. It is done by then: a note that cannot be written is told in the log.
     pub(crate) async fn audit(&self, by: By, action: &str, subject: &str, detail: String) {
-        let (via, at) = (by.as_str(), self.engine.now());
-        tracing::info!(via, action, subject, detail, "an operator acted");
+        let (via, at) = (by.via.as_str(), self.engine.now());
+        let actor = match by.key.map(|id| (id, self.keys.get(id))) {
+            None => "admin key".to_owned(),
+            Some((id, Some(key))) => format!("{id} {}", key.name),
+            Some((id, None)) => id.to_string(),
+        };
+        tracing::info!(via, actor, action, subject, detail, "an operator acted");
         let entry = AuditEntry {
             id: 0,
             at,
             via: via.into(),
+            actor: actor.into(),
             action: action.into(),
             subject: subject.into(),
             detail: detail.into(),
@@ -197,18 +291,17 @@ fn unauthorized(what: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
 }
 
+/// 429 for an address that has to pause.
+fn too_many_wrong(wait: Duration) -> Refusal {
+    let seconds = wait.as_secs() + 1;
+    let message = format!("too many wrong keys came from your address; try again in {seconds} s");
+    let mut refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", message);
+    refusal.retry_after = Some(seconds);
+    refusal
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
-}
-
-/// A fresh random key: a prefix that says what it is for, and 192 bits.
-///
-/// # Errors
-/// When the system has no randomness.
-pub fn new_key(prefix: &str) -> std::io::Result<String> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-    Ok(format!("{prefix}{}", hex::encode(random)))
 }

@@ -1,6 +1,7 @@
 //! Parts of a request. What cannot be read is refused in the shape of the dialect, not in axum's words.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::Response;
@@ -8,10 +9,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::StatusCode;
 use http::request::Parts;
+use http_body::Body as _;
 use serde::de::DeserializeOwned;
 
 use crate::App;
+use crate::auth::Caller;
 use crate::dialect::Dialect;
+use crate::load::{SMALL_BODY, Taken};
 use crate::refusal::Refusal;
 
 /// The one variable part of a path. What is not UTF-8 names nothing, like any other unknown name.
@@ -45,6 +49,13 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
+impl BodyLimit {
+    /// That of the route of a request.
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self(0))
+    }
+}
+
 /// How much of a body that nobody wants is read all the same, in bytes: a client that is still writing when the
 /// connection ends never sees why.
 pub(crate) const READ_ON: usize = 16 * 1024 * 1024;
@@ -55,30 +66,73 @@ pub(crate) struct Body(pub(crate) Bytes);
 impl FromRequest<App> for Body {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let dialect = Dialect::of_path(request.uri().path());
-        let limit = request.extensions().get::<BodyLimit>().map_or(0, |limit| limit.0);
-        read(request.into_body(), limit).await.map(Self).map_err(|refusal| refusal.into_response(dialect))
+        let limit = BodyLimit::of(request.extensions());
+        let whole = read(app, request.into_body(), limit, None).await;
+        whole.map(|(body, _)| Self(body)).map_err(|refusal| refusal.into_response(dialect))
     }
 }
 
-async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Refusal> {
-    let mut chunks = body.into_data_stream();
-    let (mut whole, mut length) = (BytesMut::new(), 0);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| {
-            Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", "the request body did not arrive whole")
-        })?;
-        length += chunk.len();
-        if length <= limit {
-            whole.extend_from_slice(&chunk);
-        } else if length > limit.saturating_add(READ_ON) {
-            break;
+/// How much of a body has to come in a second, in bytes, once it had `server.body_timeout`.
+const SLOWEST: u64 = 16 * 1024;
+
+/// Reads a whole body. That of a client takes its share of the memory there is for bodies: what its headers say, or
+/// more and more where they say nothing.
+pub(crate) async fn read(
+    app: &App,
+    body: axum::body::Body,
+    limit: BodyLimit,
+    client: Option<Caller>,
+) -> Result<(Bytes, Option<Taken>), Refusal> {
+    let BodyLimit(limit) = limit;
+    let timeout = app.settings.load().requests.body_timeout;
+    let announced = body.size_hint().lower();
+    let mut memory = match client {
+        Some(caller) if announced > SMALL_BODY && announced <= limit as u64 => {
+            Some(app.body_memory(caller, announced)?)
         }
+        _ => None,
+    };
+    let began = tokio::time::Instant::now();
+    let mut chunks = body.into_data_stream();
+    let (mut whole, mut length) = (BytesMut::new(), 0usize);
+    loop {
+        let until = began + timeout + Duration::from_millis(length as u64 * 1000 / SLOWEST);
+        let chunk = match tokio::time::timeout_at(until, chunks.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(None) => break,
+            Ok(Some(Err(_))) => {
+                let message = "the request body did not arrive whole";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", message));
+            }
+            Err(_) => return Err(too_slow(timeout)),
+        };
+        length += chunk.len();
+        if length > limit {
+            // What was read is of no use any more; the rest is read for the client's sake.
+            (whole, memory) = (BytesMut::new(), None);
+            if length > limit.saturating_add(READ_ON) {
+                break;
+            }
+            continue;
+        }
+        if let Some(caller) = client {
+            app.grow(&mut memory, caller, length as u64)?;
+        }
+        whole.extend_from_slice(&chunk);
     }
     if length > limit {
         let message = format!("the request body is larger than {limit} bytes");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), memory))
+}
+
+fn too_slow(timeout: Duration) -> Refusal {
+    let message = format!(
+        "the request body came too slowly: it may take {} s (server.body_timeout), and a second more for each 16 KiB",
+        timeout.as_secs_f64()
+    );
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
 }

@@ -17,6 +17,7 @@ use crate::App;
 use crate::auth::Caller;
 use crate::dialect::{Dialect, report};
 use crate::extract::Name;
+use crate::load::Taken;
 use crate::refusal::Refusal;
 use crate::serve::Closing;
 
@@ -68,13 +69,14 @@ pub(crate) async fn events(
     Name(id): Name,
 ) -> Response {
     let dialect = Dialect::of_path(uri.path());
-    match app.find(caller, &id).await {
-        Ok(job) => {
+    let found = async { Ok((app.find(caller, &id).await?, app.stream(caller)?)) };
+    match found.await {
+        Ok((job, place)) => {
             let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
             let headers = report::headers(&job);
-            (headers, Sse::new(stream(app, job, dialect, closing)).keep_alive(ping)).into_response()
+            (headers, Sse::new(stream(app, job, dialect, closing, place)).keep_alive(ping)).into_response()
         }
-        Err(refusal) => refusal.into_response(dialect),
+        Err(refusal) => Refusal::into_response(refusal, dialect),
     }
 }
 
@@ -86,6 +88,7 @@ struct Following {
     changes: Option<watch::Receiver<Arc<Job>>>,
     job: Arc<Job>,
     told: Option<(JobState, u8)>,
+    _place: Taken,
 }
 
 fn stream(
@@ -93,9 +96,10 @@ fn stream(
     job: Arc<Job>,
     dialect: Dialect,
     closing: Closing,
+    place: Taken,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = app.engine.follow(job.id);
-    let start = Following { app, dialect, closing, changes, job, told: None };
+    let start = Following { app, dialect, closing, changes, job, told: None, _place: place };
     futures_util::stream::unfold(start, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))

@@ -16,6 +16,7 @@ use crate::App;
 use crate::auth::Caller;
 use crate::dialect::spelling;
 use crate::fields::Fields;
+use crate::load::Taken;
 use crate::refusal::Refusal;
 
 use look::look;
@@ -46,6 +47,8 @@ pub(crate) struct Ready {
     pub(crate) looks: Option<Looks>,
     /// The model of an earlier video.
     pub(crate) model: Option<Box<str>>,
+    /// The memory of a file that was fetched.
+    pub(crate) room: Option<Taken>,
 }
 
 /// The form of a picture or a video.
@@ -160,7 +163,13 @@ async fn of_file(app: &App, role: Role, param: &str, bytes: Bytes) -> Result<Rea
     let (media_type, looks) = look(app, role, param, &bytes).await?;
     let sha256 = hex::encode(Sha256::digest(&bytes)).into();
     let source = Source::File { media_type: media_type.into(), bytes: bytes.len() as u64, sha256 };
-    Ok(Ready { input: Input { role, source }, file: Some(bytes), looks: Some(looks), model: None })
+    Ok(Ready {
+        input: Input { role, source },
+        file: Some(bytes),
+        looks: Some(looks),
+        model: None,
+        room: None,
+    })
 }
 
 /// An address that the upstream can fetch itself stays one. Where filmgate has to know what is there, it goes
@@ -181,15 +190,26 @@ async fn of_address(
     let url = outside.check(address).map_err(|error| unreachable(param, &error))?;
     if !need.looks && !need.file {
         let input = Input { role, source: Source::Url { url: url.as_str().into() } };
-        return Ok(Ready { input, file: None, looks: None, model: None });
+        return Ok(Ready { input, file: None, looks: None, model: None, room: None });
     }
     let settings = app.settings.load().inputs;
     let limit = usize::try_from(settings.largest(role)).unwrap_or(usize::MAX);
-    let fetched = outside.get(url.as_str(), limit, settings.fetch_timeout).await;
+    let (mut memory, mut full) = (None, None);
+    let room = |bytes: usize| match app.grow(&mut memory, caller, bytes as u64) {
+        Ok(()) => true,
+        Err(refusal) => {
+            full = Some(refusal);
+            false
+        }
+    };
+    let fetched = outside.get_within(url.as_str(), limit, settings.fetch_timeout, room).await;
+    if let Some(refusal) = full {
+        return Err(refusal);
+    }
     let fetched = fetched.map_err(|error| unreachable(param, &error))?;
     let ready = of_file(app, role, param, fetched.bytes).await?;
     if need.file {
-        return Ok(ready);
+        return Ok(Ready { room: memory, ..ready });
     }
     let input = Input { role, source: Source::Url { url: url.as_str().into() } };
     Ok(Ready { input, file: None, ..ready })
@@ -224,7 +244,7 @@ async fn of_video(app: &App, caller: Caller, param: &str, id: Option<JobId>) -> 
     let duration_ms = Some(file.duration_ms);
     let looks = Some(Looks { width: file.width, height: file.height, duration_ms });
     let input = Input { role: Role::Video, source: Source::Job { id } };
-    Ok(Ready { input, file: None, looks, model: Some(job.spec.model.clone()) })
+    Ok(Ready { input, file: None, looks, model: Some(job.spec.model.clone()), room: None })
 }
 
 fn unreachable(param: &str, error: &OutsideError) -> Refusal {

@@ -9,9 +9,11 @@ mod extract;
 mod fields;
 mod follow;
 mod form;
+mod guarded;
 mod idempotency;
 mod inputs;
 mod library;
+mod load;
 mod media;
 mod models;
 mod openapi;
@@ -19,6 +21,8 @@ mod page;
 mod probes;
 mod refusal;
 mod serve;
+mod tls;
+mod traffic;
 mod videos;
 mod webhooks;
 
@@ -33,7 +37,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use filmgate_domain::{Job, JobId, Role};
 use filmgate_engine::Engine;
-use filmgate_store::StoreError;
+use filmgate_store::{KeyScope, NewKey, StoreError, hash_key};
 use http::{HeaderName, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -42,14 +46,17 @@ pub use admin::{
     Change, ConfigProblem, ConfigValue, Configuration, Draft, Mistake, NotUndone, Restart, ValueSource,
 };
 pub use auth::new_key;
-pub use serve::{Limits, serve};
+pub use load::RequestLimits;
+pub use serve::{Door, Limits, serve};
+pub use tls::{Tls, TlsError};
 pub use webhooks::WebhookSettings;
 
-use auth::{Caller, Keys};
+use auth::{AdminKey, Brake, Caller, Keys, hint};
 use dialect::{Dialect, spelling};
 use extract::BodyLimit;
 use idempotency::Turns;
-use page::{Brake, FreshKeys, Sessions};
+use load::Load;
+use page::{FreshKeys, Sessions};
 use probes::Requests;
 use refusal::Refusal;
 use webhooks::Tally;
@@ -59,14 +66,18 @@ use webhooks::Tally;
 pub struct App {
     engine: Engine,
     keys: Keys,
-    admin_key: [u8; 32],
+    admin_key: AdminKey,
+    /// Slows down whoever guesses at keys of the API.
+    key_brake: Brake,
     settings: Arc<ArcSwap<HttpSettings>>,
     configuration: Arc<dyn Configuration>,
     requests: Requests,
     webhooks: Tally,
     turns: Turns,
+    load: Load,
     sessions: Sessions,
-    brake: Brake,
+    /// Slows down whoever guesses at the sign-in.
+    sign_in_brake: Brake,
     fresh_keys: FreshKeys,
 }
 
@@ -79,6 +90,8 @@ pub struct HttpSettings {
     pub chat_ping: Duration,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// What requests may take, all together.
+    pub requests: RequestLimits,
     /// The limits of what videos are made from.
     pub inputs: InputLimits,
     /// How webhooks are sent.
@@ -132,21 +145,23 @@ impl App {
     /// When the store cannot be read.
     pub async fn new(parts: AppParts) -> Result<App, StoreError> {
         let keys = Keys::default();
-        keys.load(parts.engine.store(), parts.engine.now()).await?;
+        keys.load(parts.engine.store()).await?;
         let sessions = Sessions::default();
         sessions.load(parts.engine.store()).await?;
         let requests = Requests::new(parts.engine.now());
         Ok(App {
             engine: parts.engine,
             keys,
-            admin_key: parts.admin_key,
+            admin_key: AdminKey::new(parts.admin_key),
+            key_brake: Brake::new(auth::FREE_TRIES),
             settings: Arc::new(ArcSwap::from_pointee(parts.settings)),
             configuration: parts.configuration,
             requests,
             webhooks: Tally::default(),
             turns: Turns::default(),
+            load: Load::default(),
             sessions,
-            brake: Brake::default(),
+            sign_in_brake: Brake::new(page::FREE_TRIES),
             fresh_keys: FreshKeys::default(),
         })
     }
@@ -157,8 +172,16 @@ impl App {
     /// When it cannot be written.
     pub async fn add_client_key(&self, name: &str, key: &str) -> Result<filmgate_domain::KeyId, StoreError> {
         let (store, now) = (self.engine.store(), self.engine.now());
-        let caller = store.add_caller(name, now).await?;
-        self.keys.add(store, caller, name, key, now).await
+        let key = NewKey {
+            caller: store.add_caller(name, now).await?,
+            name: name.to_owned(),
+            hash: hash_key(key),
+            hint: hint(key),
+            scope: KeyScope::Client,
+            expires_at: None,
+            created_at: now,
+        };
+        self.keys.add(store, key).await
     }
 
     /// Takes other settings into use.
@@ -234,6 +257,7 @@ pub fn router(app: App) -> Router {
         .layer(Extension(BodyLimit(max_body)))
         .layer(middleware::from_fn(drain::drain))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
+        .layer(middleware::from_fn(guarded::guard))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(app)

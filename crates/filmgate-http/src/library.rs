@@ -43,7 +43,10 @@ pub(crate) async fn retrieve(
         let longest = patience.wait.as_deref().map(seconds).transpose()?;
         let job = app.find(caller, &id).await?;
         match longest {
-            Some(_) if !job.state.is_final() => wait(&app, job, &closing, longest).await,
+            Some(longest) if !job.state.is_final() && !longest.is_zero() => {
+                let _place = app.stream(caller)?;
+                wait(&app, job, &closing, Some(longest)).await
+            }
             _ => Ok(job),
         }
     };

@@ -84,6 +84,12 @@ impl Refusal {
                 Self::too_many(message, shortage.expected(), now)
             }
             AdmitError::Limit(reached) => Self::too_many(reached.to_string(), reached.again_at, now),
+            AdmitError::Overload(overload) => {
+                let mut refusal =
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", overload.to_string());
+                refusal.retry_after = Some(overload.retry_after().as_secs());
+                refusal
+            }
             AdmitError::Store(StoreError::KeyClaimed) => crate::idempotency::in_progress(),
             AdmitError::Store(_) | AdmitError::Inputs(_) => Self::storage(),
             AdmitError::Stopping => {

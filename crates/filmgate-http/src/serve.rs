@@ -1,27 +1,41 @@
 //! Accepts connections: with a time limit for headers, which `axum::serve` does not have, and a clean end.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
+
+use crate::tls::Tls;
+use crate::traffic::{Answering, Traffic, full, turned_away};
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a client may take to send its request's headers.
+    /// How long a client may take to send its request's headers, or leave its connection without any.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub stall_timeout: Duration,
+    /// Connections at once, and requests in progress.
+    pub max_connections: usize,
     /// How long requests in progress may take to end after a stop.
     pub grace: Duration,
 }
@@ -54,16 +68,51 @@ impl<S: Sync> OptionalFromRequestParts<S> for Peer {
 /// How long the answers to hurried requests may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Where connections come in. With a certificate, TLS is spoken on every one.
+pub struct Door {
+    /// Where it is.
+    pub listener: TcpListener,
+    /// The certificate that it shows.
+    pub tls: Option<Tls>,
+}
+
+impl From<TcpListener> for Door {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+}
+
+/// What a client of HTTP/2 may do at once on a connection, and how much of it is kept: streams, bytes on their way
+/// in, bytes on their way out for each stream. (hyper limits headers, resets and continuations by itself.)
+const STREAMS: u32 = 100;
+const WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// The most of a request's headers, in bytes, with HTTP/1.
+const HEADERS: usize = 64 * 1024;
+
+/// Connections that are told at once that there is no room; others are merely ended.
+const TURNED_AWAY: usize = 64;
+
 /// Serves until `stop`; then takes no more connections and lets those in progress end.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let (open, closing) = (GracefulShutdown::new(), Closing::default());
+pub async fn serve(door: impl Into<Door>, router: Router, limits: Limits, stop: CancellationToken) {
+    let Door { listener, tls } = door.into();
+    let server = Arc::new(Server {
+        tls,
+        builder: builder(&limits),
+        router,
+        limits,
+        closing: Closing::default(),
+        requests: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
+        stop,
+    });
+    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let leaving = Arc::new(Semaphore::new(TURNED_AWAY));
+    let (connections, mut is_full) = (TaskTracker::new(), false);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = server.stop.cancelled() => break,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -74,41 +123,140 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 continue;
             }
         };
-        // Answers are small and urgent; failing to say so is no reason to refuse a client.
-        let _ = stream.set_nodelay(true);
-        let asked = Arc::new(AtomicBool::new(false));
-        let service = router.clone().map_request({
-            let (asked, closing) = (Arc::clone(&asked), closing.clone());
-            move |mut request: http::Request<hyper::body::Incoming>| {
-                asked.store(true, Ordering::Relaxed);
-                request.extensions_mut().insert(closing.clone());
-                request.extensions_mut().insert(Peer(from));
-                request
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        if is_full != place.is_none() {
+            is_full = place.is_none();
+            let allowed = limits.max_connections;
+            match is_full {
+                true => {
+                    tracing::warn!("connections are turned away: {allowed} are open (server.max_connections)")
+                }
+                false => tracing::info!("connections are taken again"),
             }
-        });
-        let service = TowerToHyperService::new(service);
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let watched = open.watch(connection);
-        tokio::spawn(async move {
-            let mut watched = std::pin::pin!(watched);
-            // hyper limits the time for headers only once it knows which HTTP the client speaks: one that
-            // says nothing, or half a preface of HTTP/2, would stay for ever.
-            let ended = match tokio::time::timeout(limits.header_timeout, &mut watched).await {
-                Ok(ended) => ended,
-                Err(_) if asked.load(Ordering::Relaxed) => watched.await,
-                Err(_) => return tracing::debug!("a connection without a request ended"),
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
+        }
+        match place {
+            Some(place) => drop(connections.spawn(Arc::clone(&server).converse(stream, from, place))),
+            None if server.tls.is_some() => {}
+            None => turn_away(stream, &leaving),
+        }
     }
     drop(listener);
-    let mut ended = std::pin::pin!(open.shutdown());
-    if tokio::time::timeout(limits.grace, &mut ended).await.is_err() {
-        closing.0.cancel();
-        if tokio::time::timeout(LAST_WORDS, ended).await.is_err() {
+    connections.close();
+    if tokio::time::timeout(limits.grace, connections.wait()).await.is_err() {
+        server.closing.0.cancel();
+        if tokio::time::timeout(LAST_WORDS, connections.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
     }
+}
+
+/// A connection, with TLS or without.
+type Secured = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// The connection in the form in which HTTP is spoken on it. A client that does not get there in time is left.
+async fn secured(stream: TcpStream, tls: Option<Tls>, within: Duration) -> io::Result<Secured> {
+    match tls {
+        None => Ok(Either::Left(stream)),
+        Some(tls) => Ok(Either::Right(tokio::time::timeout(within, tls.accept(stream)).await??)),
+    }
+}
+
+/// What every connection needs.
+struct Server {
+    tls: Option<Tls>,
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    limits: Limits,
+    closing: Closing,
+    /// Bounds the requests in progress: one connection of HTTP/2 carries many.
+    requests: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut server = Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADERS);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_concurrent_streams(STREAMS)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
+        .max_send_buf_size(SEND_BUFFER);
+    server
+}
+
+impl Server {
+    /// Serves one connection to its end, or until it is of no use: it never asks anything, or nothing any more.
+    ///
+    /// hyper limits the time for headers only once it knows which HTTP the client speaks, and with HTTP/2 not at
+    /// all: one that says nothing, or half a preface, or merely answers pings, would stay for ever.
+    async fn converse(self: Arc<Self>, stream: TcpStream, from: SocketAddr, _place: OwnedSemaphorePermit) {
+        // Answers are small and urgent; failing to say so is no reason to refuse a client.
+        let _ = stream.set_nodelay(true);
+        let stream = match secured(stream, self.tls.clone(), self.limits.header_timeout).await {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, "a connection did not come to speak TLS"),
+        };
+        let traffic = Arc::new(Traffic::default());
+        let service = service_fn(|mut request: http::Request<Incoming>| {
+            let in_progress = traffic.enter(&self.requests);
+            request.extensions_mut().insert(self.closing.clone());
+            request.extensions_mut().insert(Peer(from));
+            let router = self.router.clone();
+            async move {
+                let Some(in_progress) = in_progress else { return Ok(full()) };
+                let response: Result<_, Infallible> = router.oneshot(request).await;
+                response.map(|response| response.map(|body| Answering::new(body, in_progress)))
+            }
+        });
+        let mut connection = pin!(self.builder.serve_connection(self.patient(stream), service));
+        let (mut asked, mut ending) = (0, false);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    return ended.unwrap_or_else(|error| tracing::debug!(%error, "connection ended"));
+                }
+                () = self.stop.cancelled(), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = tokio::time::sleep(self.limits.header_timeout) => {
+                    if traffic.asked() == asked && traffic.is_idle() {
+                        if ending || asked == 0 {
+                            return tracing::debug!("a connection of no use ended");
+                        }
+                        ending = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    asked = traffic.asked();
+                }
+            }
+        }
+    }
+
+    /// A connection that fails when its client takes nothing for too long.
+    fn patient(&self, stream: Secured) -> TokioIo<Pin<Box<TimeoutStream<Secured>>>> {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.stall_timeout));
+        TokioIo::new(Box::pin(stream))
+    }
+}
+
+/// Tells a client that there is no room for it, if it can be told without waiting.
+fn turn_away(stream: TcpStream, leaving: &Arc<Semaphore>) {
+    let Ok(place) = Arc::clone(leaving).try_acquire_owned() else { return };
+    tokio::spawn(async move {
+        let _place = place;
+        let mut stream = stream;
+        let said = async {
+            stream.write_all(turned_away().as_bytes()).await?;
+            stream.shutdown().await?;
+            // A connection that is closed with something unread is reset, and what was said is lost.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        };
+        // Whether it was heard makes no difference.
+        let _ = tokio::time::timeout(Duration::from_secs(1), said).await;
+    });
 }

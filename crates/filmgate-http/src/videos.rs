@@ -1,19 +1,23 @@
 //! The handlers that make videos: parse, admit, render. Nothing else.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use filmgate_domain::{Job, Mode};
 use filmgate_store::Answer;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
 use crate::App;
 use crate::auth::Caller;
 use crate::dialect::chat::{self, ChatRequest};
 use crate::dialect::{Call, Dialect, Draft, Names, admit, openai, xai};
-use crate::extract::{Body, Name};
+use crate::extract::{self, BodyLimit, Name};
 use crate::fields::Fields;
-use crate::idempotency::{self, Arrival, Meanwhile, arrive};
+use crate::idempotency::{self, Arrival, Meanwhile, Memo, arrive};
+use crate::load::Taken;
 use crate::refusal::Refusal;
 use crate::serve::Closing;
 
@@ -24,6 +28,8 @@ pub(crate) struct Incoming {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+    /// Its share of what there is, until the video is admitted.
+    _held: (Taken, Option<Taken>),
 }
 
 impl FromRequest<App> for Incoming {
@@ -33,9 +39,12 @@ impl FromRequest<App> for Incoming {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
-        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
-        let Body(body) = Body::from_request(Request::from_parts(parts, body), app).await?;
-        Ok(Self { app: app.clone(), caller, uri, headers, body })
+        let refuse = |refusal: Refusal| refusal.into_response(Dialect::of_path(parts.uri.path()));
+        let place = app.creation(caller).map_err(refuse)?;
+        let limit = BodyLimit::of(&parts.extensions);
+        let (body, memory) = extract::read(app, body, limit, Some(caller)).await.map_err(refuse)?;
+        let Parts { uri, headers, .. } = parts;
+        Ok(Self { app: app.clone(), caller, uri, headers, body, _held: (place, memory) })
     }
 }
 
@@ -138,18 +147,32 @@ pub(crate) async fn characters(_: Caller) -> Response {
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn chat(closing: Closing, incoming: Incoming) -> Response {
-    let Incoming { app, caller, headers, .. } = &incoming;
-    let created = async {
-        let ChatRequest { draft, stream } = chat::parse(incoming.json_fields()?, headers)?;
-        let (job, memo) = match arrive(app, &incoming.call(), Meanwhile::Wait).await? {
-            Arrival::Repeat(job, memo) => (job, memo),
-            Arrival::New(ticket) => admit(app, *caller, (draft, chat::NAMES), ticket, |_| None).await?,
-        };
-        Ok((job, memo, stream))
-    };
-    match created.await {
-        Ok((job, memo, true)) => chat::stream(app, job, memo, closing),
-        Ok((job, memo, false)) => chat::respond(app, job, &memo, &closing).await,
+    let app = incoming.app.clone();
+    // The request, and what it holds, is gone when the waiting begins.
+    match order_by_chat(incoming).await {
+        Ok(Ordered { job, memo, place, streams: true }) => chat::stream(&app, job, memo, closing, place),
+        Ok(Ordered { job, memo, place: _place, streams: false }) => {
+            chat::respond(&app, job, &memo, &closing).await
+        }
         Err(refusal) => Refusal::into_response(refusal, Dialect::OpenAi),
     }
+}
+
+/// A video whose client waits for it.
+struct Ordered {
+    job: Arc<Job>,
+    memo: Memo,
+    place: Taken,
+    streams: bool,
+}
+
+async fn order_by_chat(incoming: Incoming) -> Result<Ordered, Refusal> {
+    let Incoming { app, caller, headers, .. } = &incoming;
+    let ChatRequest { draft, stream: streams } = chat::parse(incoming.json_fields()?, headers)?;
+    let place = app.stream(*caller)?;
+    let (job, memo) = match arrive(app, &incoming.call(), Meanwhile::Wait).await? {
+        Arrival::Repeat(job, memo) => (job, memo),
+        Arrival::New(ticket) => admit(app, *caller, (draft, chat::NAMES), ticket, |_| None).await?,
+    };
+    Ok(Ordered { job, memo, place, streams })
 }

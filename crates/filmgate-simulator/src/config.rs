@@ -31,6 +31,9 @@ pub struct SimulatorConfig {
     /// Whether creates of one token with the same `Idempotency-Key` make one video, in both dialects. Default
     /// false, as at xAI.
     pub honours_idempotency_keys: bool,
+    /// Whether and how every answer tells what is left of the token's quota: `x-ratelimit-limit-requests`,
+    /// `-remaining-requests` and `-reset-requests`, all of units. Default: not at all.
+    pub limit_headers: Option<LimitHeaders>,
     /// How the OpenAI dialect deviates. Default: not at all.
     pub openai: OpenAiManners,
 }
@@ -49,9 +52,21 @@ impl Default for SimulatorConfig {
             render: Render::Full,
             clock: SimClock::system(),
             honours_idempotency_keys: false,
+            limit_headers: None,
             openai: OpenAiManners::default(),
         }
     }
+}
+
+/// How it is told in how long there is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitHeaders {
+    /// `90`
+    Seconds,
+    /// `1m30s`
+    Spelled,
+    /// As seconds since 1970.
+    Epoch,
 }
 
 /// What servers of the OpenAI dialect do otherwise than OpenAI did. All false and zero by default.

@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode, header},
+    middleware::from_fn_with_state,
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
@@ -20,7 +21,7 @@ use crate::{
     files,
     jobs::Refusal,
     ledger::{AccountId, TokenReport},
-    openai,
+    limits, openai,
     order::{Dialect, Order},
     repeats::Repeat,
     xai::{self, parse_json},
@@ -39,6 +40,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/simulator/tokens/{name}", post(change_token))
         .fallback(async || ApiError::nothing_here())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn_with_state(Arc::clone(&app), limits::tell))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(app)
 }

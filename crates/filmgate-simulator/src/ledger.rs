@@ -80,6 +80,16 @@ impl Account {
     }
 }
 
+/// What a token has of its quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Units in a full window.
+    pub(crate) granted: u32,
+    pub(crate) remaining: u32,
+    /// In how long there is enough for a video, where there is not; else, in how long there is more.
+    pub(crate) more_in_ms: u64,
+}
+
 /// Every token that the simulator knows. No Debug: it holds the secrets.
 pub(crate) struct Ledger {
     accounts: Vec<Account>,
@@ -128,6 +138,17 @@ impl Ledger {
 
     pub(crate) fn reports(&self, now_ms: u64) -> Vec<TokenReport> {
         (0..self.accounts.len()).map(|index| self.report(AccountId(index), now_ms)).collect()
+    }
+
+    /// `None` without a quota.
+    pub(crate) fn left(&self, id: AccountId, now_ms: u64) -> Option<Left> {
+        let account = &self.accounts[id.0];
+        let (granted, _) = account.tier.quota?;
+        let remaining = account.remaining(now_ms)?;
+        let next = account.spends.iter().filter(|spend| spend.back_at_ms > now_ms);
+        let next_in_ms = next.map(|spend| spend.back_at_ms - now_ms).min().unwrap_or(0);
+        let wait_ms = account.wait_ms(account.tier.cost_per_video, now_ms);
+        Some(Left { granted, remaining, more_in_ms: wait_ms.max(next_in_ms) })
     }
 
     /// Refuses with 429 when the token has not enough left for a video.

@@ -61,6 +61,7 @@ mod http;
 mod inputs;
 mod jobs;
 mod ledger;
+mod limits;
 mod model;
 mod openai;
 mod order;
@@ -74,7 +75,9 @@ use axum::serve::ListenerExt as _;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use clock::{ManualClock, SimClock};
-pub use config::{AcceptMode, OpenAiManners, Render, SimToken, SimulatorConfig, Tier, demo_tokens};
+pub use config::{
+    AcceptMode, LimitHeaders, OpenAiManners, Render, SimToken, SimulatorConfig, Tier, demo_tokens,
+};
 pub use frame::Resolution;
 pub use inputs::Input;
 pub use jobs::{Asked, Delivered, Generation, Refusal, Status, TokenLabel};

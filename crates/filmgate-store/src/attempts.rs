@@ -5,7 +5,7 @@ use filmgate_domain::{Attempt, JobId, Outcome, Route, Shape, Timestamp, TokenId}
 use crate::db::{Db, Row, Sql, Table, args};
 use crate::{Store, StoreError};
 
-const ATTEMPTS: Table = Table { name: "attempts", key: &["job", "n"] };
+pub(crate) const ATTEMPTS: Table = Table { name: "attempts", key: &["job", "n"] };
 
 macro_rules! columns {
     () => {

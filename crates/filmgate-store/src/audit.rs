@@ -22,6 +22,8 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// By which way: `page` or `api`.
     pub via: Box<str>,
+    /// Who: `admin key`, or another key by its id and name.
+    pub actor: Box<str>,
     /// What: `token.disable`, `config.change`, ...
     pub action: Box<str>,
     /// What it was done to: `tok_7`, a caller's name, ...
@@ -84,7 +86,7 @@ fn filtered(filter: &AuditFilter) -> (Sql, Vec<Value<'_>>) {
     let filtered = if conditions.is_empty() { "" } else { " WHERE " };
     let (conditions, place) = (conditions.join(" AND "), values.len());
     let sql = format!(
-        "SELECT id, at, via, action, subject, detail FROM audit{filtered}{conditions} ORDER BY id DESC LIMIT ${place}"
+        "SELECT id, at, via, actor, action, subject, detail FROM audit{filtered}{conditions} ORDER BY id DESC LIMIT ${place}"
     );
     (Sql::built(sql), values)
 }
@@ -93,8 +95,11 @@ impl Write for AuditEntry {
     type Answer = ();
 
     fn apply(&self, db: &Db) -> Result<(), StoreError> {
-        let insert = sql!("INSERT INTO audit (at, via, action, subject, detail) VALUES ($1, $2, $3, $4, $5)");
-        db.execute(insert, &args![self.at, self.via, self.action, self.subject, self.detail])?;
+        let insert = sql!(
+            "INSERT INTO audit (at, via, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)"
+        );
+        let Self { id: _, at, via, actor, action, subject, detail } = self;
+        db.execute(insert, &args![at, via, actor, action, subject, detail])?;
         let oldest = self.at - KEPT;
         db.execute(sql!("DELETE FROM audit WHERE at < $1"), &args![oldest]).map(drop)
     }
@@ -105,6 +110,7 @@ fn read(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
         id: row.get("id")?,
         at: row.get("at")?,
         via: row.get("via")?,
+        actor: row.get("actor")?,
         action: row.get("action")?,
         subject: row.get("subject")?,
         detail: row.get("detail")?,

@@ -1,5 +1,6 @@
-//! Callers, who own jobs: what they may use and did, and the client keys that they show.
+//! Callers, who own jobs: what they may use and did, and the keys that they show.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use filmgate_domain::{CallerId, KeyId, Timestamp};
@@ -76,7 +77,60 @@ pub struct Asked {
     pub units: u64,
 }
 
-/// What is known about a client key. The key itself is not.
+/// What a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyScope {
+    /// The videos of its caller, as a client.
+    Client,
+    /// All that operators see, save secrets. It changes nothing.
+    ReadOnly,
+    /// All that operators see and do.
+    Admin,
+}
+
+impl KeyScope {
+    /// Every scope, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::Client, Self::ReadOnly, Self::Admin];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::ReadOnly => "read_only",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for KeyScope {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|scope| scope.as_str() == word);
+        found.ok_or_else(|| format!("{word:?} is no scope"))
+    }
+}
+
+/// A key to add. Only its hash is kept, and what it is known again by.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The caller that it belongs to.
+    pub caller: CallerId,
+    /// Its name, for people.
+    pub name: String,
+    /// SHA-256 of the key: [`crate::hash_key`].
+    pub hash: [u8; 32],
+    /// The first characters of the key.
+    pub hint: String,
+    /// What it opens.
+    pub scope: KeyScope,
+    /// From when on it opens nothing; `None`: until it is revoked.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What is known about a key. The key itself is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// Its identity.
@@ -91,8 +145,12 @@ pub struct KeyRecord {
     pub hint: String,
     /// SHA-256 of the key: [`crate::hash_key`].
     pub hash: [u8; 32],
+    /// What it opens.
+    pub scope: KeyScope,
     /// When it was added.
     pub created_at: Timestamp,
+    /// From when on it opens nothing, whatever else happens to it.
+    pub expires_at: Option<Timestamp>,
     /// When it was last used, as far as that was told.
     pub last_used_at: Option<Timestamp>,
     /// Since when, or from when on, it is not valid any more.
@@ -102,7 +160,12 @@ pub struct KeyRecord {
 impl KeyRecord {
     /// Whether it opens anything at that time.
     pub fn is_valid(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none_or(|at| now < at)
+        self.ends_at().is_none_or(|at| now < at)
+    }
+
+    /// Since when, or from when on, it opens nothing: it was revoked or has expired, whichever is first.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.revoked_at, self.expires_at].into_iter().flatten().min()
     }
 }
 
@@ -168,42 +231,28 @@ impl Store {
         self.read(move |db| db.query(&CALLERS, &ASKED, &args![caller, first, most, grain], read)).await
     }
 
-    /// Adds a client key: its hash and, as `hint`, its first characters. A hash that is known already is an
-    /// error, and so is a caller that is not known.
-    pub fn add_key(
-        &self,
-        caller: CallerId,
-        name: &str,
-        hash: [u8; 32],
-        hint: &str,
-        now: Timestamp,
-    ) -> Pending<KeyId> {
-        self.write(AddKey { caller, name: name.to_owned(), hash, hint: hint.to_owned(), now })
+    /// Adds a key. A hash that is known already is an error, and so is a caller that is not known.
+    pub fn add_key(&self, key: NewKey) -> Pending<KeyId> {
+        self.write(key)
     }
 
-    /// All client keys, by id, also the revoked ones.
+    /// All keys, by id, also the revoked ones.
     ///
     /// # Errors
     /// When the database fails, or holds what makes no sense.
     pub async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         let sql = sql!(
-            "SELECT k.id, k.caller, c.name AS caller_name, k.name, k.hint, k.hash, k.created_at, \
-                   k.last_used_at, k.revoked_at FROM keys k JOIN callers c ON c.id = k.caller ORDER BY k.id"
+            "SELECT k.id, k.caller, c.name AS caller_name, k.name, k.hint, k.hash, k.scope, k.created_at, \
+                   k.expires_at, k.last_used_at, k.revoked_at FROM keys k JOIN callers c ON c.id = k.caller ORDER BY k.id"
         );
         self.read(move |db| db.query(&KEYS, sql, &[], read_key)).await
     }
 
-    /// Adds a client key with the caller and the name of another, which is valid until `keep_until` from now on,
-    /// unless its end is sooner anyway. `None` when that one is not known, or not valid at `now`.
-    pub fn rotate_key(
-        &self,
-        id: KeyId,
-        hash: [u8; 32],
-        hint: &str,
-        keep_until: Timestamp,
-        now: Timestamp,
-    ) -> Pending<Option<KeyId>> {
-        self.write(RotateKey { id, hash, hint: hint.to_owned(), keep_until, now })
+    /// Adds `key` in the place of another, whose caller, name and scope it takes over whatever its own say. The other
+    /// is valid until `keep_until` from now on, unless its end is sooner anyway. `None` when it is not known, or not
+    /// valid when `key` is made.
+    pub fn rotate_key(&self, id: KeyId, key: NewKey, keep_until: Timestamp) -> Pending<Option<KeyId>> {
+        self.write(RotateKey { id, key, keep_until })
     }
 
     /// Makes a client key invalid from `at` on, which may be in the future. False when it is not known, or its
@@ -254,34 +303,26 @@ impl Write for SetLimits {
     }
 }
 
-struct AddKey {
-    caller: CallerId,
-    name: String,
-    hash: [u8; 32],
-    hint: String,
-    now: Timestamp,
-}
-
-impl Write for AddKey {
+impl Write for NewKey {
     type Answer = KeyId;
 
     fn apply(&self, db: &Db) -> Result<KeyId, StoreError> {
         let insert = sql!(
-            "INSERT INTO keys (caller, name, hash, hint, created_at) \
-                      SELECT id, $2, $3, $4, $5 FROM callers WHERE id = $1 RETURNING id"
+            "INSERT INTO keys (caller, name, hash, hint, scope, expires_at, created_at) \
+                      SELECT id, $2, $3, $4, $5, $6, $7 FROM callers WHERE id = $1 RETURNING id"
         );
-        let values = args![self.caller, self.name, self.hash, self.hint, self.now];
+        let Self { caller, name, hash, hint, scope, expires_at, created_at } = self;
+        let scope = scope.as_str();
+        let values = args![caller, name, hash, hint, scope, expires_at, created_at];
         let id = db.query_one(&KEYS, insert, &values, |row| row.get("id"))?;
-        id.ok_or_else(|| StoreError::missing("caller", self.caller))
+        id.ok_or_else(|| StoreError::missing("caller", caller))
     }
 }
 
 struct RotateKey {
     id: KeyId,
-    hash: [u8; 32],
-    hint: String,
+    key: NewKey,
     keep_until: Timestamp,
-    now: Timestamp,
 }
 
 impl Write for RotateKey {
@@ -289,10 +330,12 @@ impl Write for RotateKey {
 
     fn apply(&self, db: &Db) -> Result<Option<KeyId>, StoreError> {
         let insert = sql!(
-            "INSERT INTO keys (caller, name, hash, hint, created_at) SELECT caller, name, $2, $3, $4 FROM keys \
-             WHERE id = $1 AND (revoked_at IS NULL OR revoked_at > $4) RETURNING id"
+            "INSERT INTO keys (caller, name, scope, hash, hint, expires_at, created_at) \
+             SELECT caller, name, scope, $2, $3, $4, $5 FROM keys WHERE id = $1 \
+             AND (revoked_at IS NULL OR revoked_at > $5) AND (expires_at IS NULL OR expires_at > $5) RETURNING id"
         );
-        let values = args![self.id, self.hash, self.hint, self.now];
+        let NewKey { hash, hint, expires_at, created_at, .. } = &self.key;
+        let values = args![self.id, hash, hint, expires_at, created_at];
         let Some(new) = db.query_one(&KEYS, insert, &values, |row| row.get("id"))? else { return Ok(None) };
         RevokeKey { id: self.id, at: self.keep_until }.apply(db)?;
         Ok(Some(new))
@@ -352,7 +395,9 @@ fn read_key(row: &Row<'_>) -> Result<KeyRecord, StoreError> {
         name: row.get("name")?,
         hint: row.get("hint")?,
         hash: row.get("hash")?,
+        scope: row.parse("scope", str::parse)?,
         created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
         last_used_at: row.get("last_used_at")?,
         revoked_at: row.get("revoked_at")?,
     })

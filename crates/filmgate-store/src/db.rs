@@ -6,6 +6,7 @@
 //! or fewer values than names is refused. A [`Sql`] remembers where SQLite put the names: looking them up
 //! each time took a seventh of the writer's time.
 
+mod file;
 mod functions;
 mod values;
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
 use crate::StoreError;
 
@@ -44,11 +45,13 @@ const PRAGMAS: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
-/// For the writer. A commit is on disk when it returns (FULL). Deleted content is overwritten where that costs
+/// For the writer. A commit is on disk when it returns (FULL; on macOS that takes a sync of its own kind). Deleted content is overwritten where that costs
 /// no extra write. The log is folded back into the file every 4 MB: less often is no faster under load, and
 /// makes whoever waits meanwhile wait longer. A log that grew beyond 64 MiB is cut to that.
 const WRITER_PRAGMAS: &str = "
     PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
     PRAGMA secure_delete = FAST;
     PRAGMA cache_size = -16384;
     PRAGMA wal_autocheckpoint = 1000;
@@ -95,6 +98,11 @@ impl Db {
         let db = Self::connect(path)?;
         db.0.execute_batch("PRAGMA query_only = ON").map_err(|e| opening(path, &e))?;
         Ok(db)
+    }
+
+    /// Opens a connection to a file that another process may be at work with, or to one that is not in use.
+    pub(crate) fn unhurried(path: &Path) -> Result<Self, StoreError> {
+        Self::connect(path)
     }
 
     fn connect(path: &Path) -> Result<Self, StoreError> {
@@ -207,30 +215,6 @@ impl Db {
             steps.push(row.get("detail").unwrap());
         }
         steps
-    }
-
-    // ---- the file ----
-
-    /// The schema's version, and whether the file is empty or filmgate's.
-    pub(crate) fn schema(&self, path: &Path, application: i64) -> Result<(i64, bool), StoreError> {
-        let number = |sql| self.0.query_row(sql, (), |row| row.get::<_, i64>(0));
-        let read = || {
-            let version = number("PRAGMA user_version")?;
-            let ours = number("PRAGMA application_id")? == application;
-            let empty = version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
-            Ok((version, ours || empty))
-        };
-        read().map_err(|e| opening(path, &e))
-    }
-
-    /// Marks the file as filmgate's, of this schema; part of the transaction.
-    pub(crate) fn set_schema(&self, application: i64, version: i64) -> Result<(), StoreError> {
-        self.execute_all(&format!("PRAGMA application_id = {application}; PRAGMA user_version = {version};"))
-    }
-
-    /// Folds the log back into the file and empties it. That fails while others read, and does no harm then.
-    pub(crate) fn fold_log(&self) {
-        let _ = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
     }
 }
 
@@ -362,14 +346,61 @@ fn touch(path: &Path) -> std::io::Result<bool> {
 }
 
 fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
-    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
-        return StoreError::NotADatabase { path: path.display().to_string() };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path: path.display().to_string() },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { why: error.to_string() },
+        _ => StoreError::cannot_open(path, error),
     }
-    StoreError::cannot_open(path, error)
 }
 
 /// SQLite's messages name tables, columns and constraints, never values.
 fn failed(sql: &str, error: &rusqlite::Error) -> StoreError {
+    if let Some(fatal) = fatal(error) {
+        return fatal;
+    }
     let doing = sql.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
     StoreError::Database { doing, why: error.to_string() }
+}
+
+/// Whether it is no use to go on with this file. A full disk, a lock, a disk that may not be written: those pass.
+/// A sync that failed does not: the system has dropped what it could not write, and says so only once.
+fn fatal(error: &rusqlite::Error) -> Option<StoreError> {
+    let code = error.sqlite_error()?;
+    if matches!(code.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) {
+        return Some(StoreError::Damaged { why: error.to_string() });
+    }
+    let unsynced = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code.extended_code);
+    unsynced.then(|| StoreError::Unsynced { why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What SQLite's result codes mean for whoever goes on with the file.
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        let error = |code| {
+            failed("COMMIT", &rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("why".to_owned())))
+        };
+        for passes in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_CONSTRAINT,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_READ,
+        ] {
+            let database = StoreError::Database { doing: "COMMIT".to_owned(), why: "why".to_owned() };
+            assert_eq!(error(passes), database, "{passes}");
+            assert!(!error(passes).is_fatal());
+        }
+        let damaged = StoreError::Damaged { why: "why".to_owned() };
+        assert_eq!((error(ffi::SQLITE_CORRUPT), error(ffi::SQLITE_NOTADB)), (damaged.clone(), damaged));
+        for unsynced in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+            assert_eq!(error(unsynced), StoreError::Unsynced { why: "why".to_owned() });
+            assert!(error(unsynced).is_fatal());
+        }
+    }
 }

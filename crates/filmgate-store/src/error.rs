@@ -35,6 +35,18 @@ pub enum StoreError {
         /// The newest schema that this version knows.
         known: i64,
     },
+    /// The file is a backup's: jobs in it may have been sent since it was made.
+    #[error("{path} is part of a backup; `filmgate restore` makes a data directory of it")]
+    Backup {
+        /// The file.
+        path: String,
+    },
+    /// The file is no backup's.
+    #[error("{path} is not the database of a backup")]
+    NoBackup {
+        /// The file.
+        path: String,
+    },
     /// The SQLite that was linked in has a bug that corrupts databases (fixed in 3.51.3).
     #[error("SQLite {found} can corrupt the database; filmgate needs 3.51.3 or later")]
     OldSqlite {
@@ -52,6 +64,27 @@ pub enum StoreError {
     Database {
         /// The statement's first words.
         doing: String,
+        /// What the database says.
+        why: String,
+    },
+    /// The file is not as it was written. Nothing more is read from it or written to it.
+    #[error(
+        "the database is damaged: {why}; keep a copy of the data directory, and restore the last backup \
+         (`filmgate restore`)"
+    )]
+    Damaged {
+        /// What the database says.
+        why: String,
+    },
+    /// The file that was opened is not there any more: what is written now would be gone with this process.
+    #[error("the database {path} was removed or replaced while it was in use; nothing is written any more")]
+    Vanished {
+        /// Where it was.
+        path: String,
+    },
+    /// What was written may not have reached the disk, and nobody can say what has.
+    #[error("the disk did not take what was written ({why}); a restart finds out what is there")]
+    Unsynced {
         /// What the database says.
         why: String,
     },
@@ -102,6 +135,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store is of no use any more, whatever is tried: it refuses everything from here on.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Vanished { .. } | Self::Unsynced { .. })
+    }
+
     pub(crate) fn cannot_open(path: &Path, why: impl ToString) -> Self {
         Self::Open { path: path.display().to_string(), why: why.to_string() }
     }

@@ -25,7 +25,16 @@ impl Inside {
         let store = Store::open(&directory.path().join("filmgate.db"), &key).unwrap();
         let now = Timestamp::from_millis(1_764_000_000_000);
         let caller = store.add_caller("default", now).await.unwrap();
-        store.add_key(caller, "first", hash_key(CLIENT_KEY), "canary", now).await.unwrap();
+        let key = crate::NewKey {
+            caller,
+            name: "first".to_owned(),
+            hash: hash_key(CLIENT_KEY),
+            hint: "canary".to_owned(),
+            scope: crate::KeyScope::Client,
+            expires_at: None,
+            created_at: now,
+        };
+        store.add_key(key).await.unwrap();
         let tokens = SECRETS.map(|secret| TokenInfo::new(TokenId(0), "ssoBasic", Secret::new(secret), now));
         let added = store.add_tokens(tokens.into()).await.unwrap();
         let [Added::New(one), Added::New(two)] = added[..] else { panic!("{added:?}") };

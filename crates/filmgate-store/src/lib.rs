@@ -24,9 +24,11 @@
 //! ```
 
 mod about;
+mod accounts;
 mod answers;
 mod attempts;
 mod audit;
+mod backup;
 mod callers;
 mod db;
 mod deliveries;
@@ -39,9 +41,11 @@ mod jobs;
 mod migrate;
 mod minutes;
 mod reader;
+mod rotation;
 mod secrets;
 mod sessions;
 mod tokens;
+mod watch;
 mod webhooks;
 mod writer;
 
@@ -50,16 +54,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use about::About;
+pub use accounts::{Accounts, AccountsOf};
 pub use answers::{ANSWERS_KEPT, Answer, Claim, Remembered, Scope};
 pub use attempts::{TokenAttempt, TokenHistory};
 pub use audit::{AuditEntry, AuditFilter};
-pub use callers::{Asked, Caller, CallerLimits, KeyRecord, Spent};
+pub use backup::{Snapshot, copy_database, restore_database};
+pub use callers::{Asked, Caller, CallerLimits, KeyRecord, KeyScope, NewKey, Spent};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, Due, Try};
 pub use error::StoreError;
 pub use event_id::{EventId, NoEventId};
 pub use job_list::{JobCount, JobFilter, JobPage};
 pub use jobs::StoredFile;
 pub use minutes::{MINUTES_KEPT, MinuteRow};
+pub use rotation::{Rotated, rotate_master_key};
 pub use secrets::{MasterKey, NotAMasterKey, hash_key};
 pub use sessions::Session;
 pub use tokens::{Added, Known, StoredToken};
@@ -71,7 +78,12 @@ use tokio::sync::Notify;
 use crate::db::Db;
 use crate::reader::Readers;
 use crate::secrets::Sealer;
+use crate::watch::Watch;
 use crate::writer::{Write, Writer};
+
+/// A database of at most so many bytes is looked through before it is used, which takes a fraction of a second. A
+/// larger one is looked through while it is in use.
+const CHECKED_AT_ONCE: u64 = 64 << 20;
 
 /// The database. Clones share it.
 #[derive(Clone)]
@@ -81,6 +93,7 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     sealer: Arc<Sealer>,
+    watch: Arc<Watch>,
     /// Something may be there to deliver.
     news: Arc<Notify>,
 }
@@ -89,16 +102,43 @@ impl Store {
     /// Opens the database file, or creates it, and brings it up to this version's schema.
     ///
     /// # Errors
-    /// When the file cannot be written, is no filmgate database or a newer one, or belongs to another key.
+    /// When the file cannot be written, is damaged, is no filmgate database or a newer one, or belongs to another
+    /// key.
     pub fn open(path: &Path, key: &MasterKey) -> Result<Store, StoreError> {
-        let sealer = Arc::new(Sealer::new(key));
         let db = Db::writer(path)?;
+        migrate::schema(&db, path)?;
+        let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_AT_ONCE);
+        if is_small {
+            db.check(false)?;
+        }
         migrate::migrate(&db, path)?;
-        migrate::check_key(&db, path, &sealer)?;
+        let sealer = Arc::new(migrate::check_key(&db, path, key)?);
         tokens::wipe_drained(&db)?;
         let readers = Readers::start(path)?;
-        let writer = Writer::start(db).map_err(|e| StoreError::cannot_open(path, e))?;
-        Ok(Store(Arc::new(Inner { writer, readers, sealer, news: Arc::default() })))
+        let watch = Arc::new(Watch::over(path));
+        let writer = Writer::start(db, Arc::clone(&watch)).map_err(|e| StoreError::cannot_open(path, e))?;
+        if !is_small {
+            let watch = Arc::clone(&watch);
+            readers.queue(move |db| {
+                let _ = db.check(false).inspect_err(|error| watch.note(error));
+            })?;
+        }
+        Ok(Store(Arc::new(Inner { writer, readers, sealer, watch, news: Arc::default() })))
+    }
+
+    /// Returns when the database is damaged, or its file is not there any more. From then on everything that the
+    /// store is asked is refused; the process has to end.
+    pub async fn until_lost(&self) -> StoreError {
+        self.0.watch.until_lost().await
+    }
+
+    /// Looks whether the database's file is still there, for when nothing is written for a while.
+    ///
+    /// # Errors
+    /// When the store is lost.
+    pub fn look(&self) -> Result<(), StoreError> {
+        self.0.watch.is_trusted()?;
+        self.0.watch.look()
     }
 
     /// Waits until everything queued is on disk, and closes the files. Other clones get
@@ -118,7 +158,8 @@ impl Store {
         &self,
         read: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.readers.read(read).await
+        self.0.watch.is_trusted()?;
+        self.0.readers.read(read).await.inspect_err(|error| self.0.watch.note(error))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use crate::MasterKey;
 use crate::StoreError;
-use crate::db::{Db, Table, args, sql};
-use crate::secrets::{KEY_VERSION, Sealer};
+use crate::db::{Db, Row, Table, args, sql};
+use crate::secrets::{FIRST_VERSION, Sealer};
 
 /// Every schema there was, oldest first. One that was released is never changed: another is added.
 const MIGRATIONS: &[&str] = &[
@@ -15,23 +16,26 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_operators_page.sql"),
     include_str!("../migrations/0006_lost_answers.sql"),
     include_str!("../migrations/0007_key_scopes.sql"),
+    include_str!("../migrations/0008_accounts.sql"),
 ];
 
 /// "flmg" in the file's header: this database is filmgate's.
-const APPLICATION: i64 = 0x666c_6d67;
+pub(crate) const APPLICATION: i64 = 0x666c_6d67;
 
 const MASTER_KEYS: Table = Table { name: "master_keys", key: &["version"] };
 
+/// "flmb": the database of a backup. It opens as a filmgate's only when it was restored.
+pub(crate) const BACKUP: i64 = 0x666c_6d62;
+
+/// The newest schema that this version knows.
+pub(crate) fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
 /// Checks the file and brings it up to date; each step is one transaction.
 pub(crate) fn migrate(db: &Db, path: &Path) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
-    let (found, ours) = db.schema(path, APPLICATION)?;
-    if !ours {
-        return Err(StoreError::NotADatabase { path: path.display().to_string() });
-    }
-    if found > known {
-        return Err(StoreError::NewerSchema { path: path.display().to_string(), found, known });
-    }
+    let known = known();
+    let found = schema(db, path)?;
     db.make_durable(path)?;
     for version in found + 1..=known {
         db.begin()?;
@@ -40,26 +44,48 @@ pub(crate) fn migrate(db: &Db, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The schema of a file that is empty or filmgate's, and not newer than this version.
+pub(crate) fn schema(db: &Db, path: &Path) -> Result<i64, StoreError> {
+    let (path_shown, known) = (|| path.display().to_string(), known());
+    let header = db.header(path)?;
+    match header.application {
+        BACKUP => Err(StoreError::Backup { path: path_shown() }),
+        application if application != APPLICATION && !header.empty => {
+            Err(StoreError::NotADatabase { path: path_shown() })
+        }
+        _ if header.schema > known => {
+            Err(StoreError::NewerSchema { path: path_shown(), found: header.schema, known })
+        }
+        _ => Ok(header.schema),
+    }
+}
+
 fn step(db: &Db, path: &Path, version: i64) -> Result<(), StoreError> {
     // Somebody else may have been faster.
-    if db.schema(path, APPLICATION)?.0 >= version {
+    if db.header(path)?.schema >= version {
         return Ok(());
     }
     db.execute_all(MIGRATIONS[version as usize - 1])?;
-    db.set_schema(APPLICATION, version)
+    db.set_header(APPLICATION, version)
 }
 
 /// Checks that the database belongs to this master key; a new database is made to belong to it.
-pub(crate) fn check_key(db: &Db, path: &Path, sealer: &Sealer) -> Result<(), StoreError> {
-    let insert =
-        sql!("INSERT INTO master_keys (version, mark) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING");
-    db.execute(insert, &args![KEY_VERSION, sealer.mark()])?;
-    let select = sql!("SELECT version, mark FROM master_keys WHERE version = $1");
-    let mark = db.query_one(&MASTER_KEYS, select, &args![KEY_VERSION], |row| row.get::<[u8; 32]>("mark"))?;
-    if mark.as_ref() == Some(sealer.mark()) {
-        Ok(())
-    } else {
-        Err(StoreError::WrongMasterKey { path: path.display().to_string() })
+pub(crate) fn check_key(db: &Db, path: &Path, key: &MasterKey) -> Result<Sealer, StoreError> {
+    let sealer = Sealer::new(key);
+    let insert = sql!(
+        "INSERT INTO master_keys (version, mark) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM master_keys)"
+    );
+    db.execute(insert, &args![FIRST_VERSION, sealer.mark()])?;
+    fitting(db, path, sealer)
+}
+
+/// The sealer, as that of the database's key; an error when it is another key's.
+pub(crate) fn fitting(db: &Db, path: &Path, sealer: Sealer) -> Result<Sealer, StoreError> {
+    let select = sql!("SELECT version, mark FROM master_keys ORDER BY version DESC LIMIT 1");
+    let read = |row: &Row<'_>| Ok((row.get("version")?, row.get::<[u8; 32]>("mark")?));
+    match db.query_one(&MASTER_KEYS, select, &[], read)? {
+        Some((version, mark)) if mark == *sealer.mark() => Ok(sealer.of_version(version)),
+        _ => Err(StoreError::WrongMasterKey { path: path.display().to_string() }),
     }
 }
 
@@ -83,7 +109,7 @@ mod tests {
         let (_dir, path) = fresh();
         open(&path).unwrap();
         let db = Db::writer(&path).unwrap();
-        db.set_schema(APPLICATION, 99).unwrap();
+        db.set_header(APPLICATION, 99).unwrap();
         drop(db);
         let error = open(&path).unwrap_err();
         assert_eq!(

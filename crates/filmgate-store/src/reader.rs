@@ -36,19 +36,23 @@ impl Readers {
         Ok(Self(Mutex::new(Some(queue))))
     }
 
+    /// Has something done with a connection, when there is time.
+    pub(crate) fn queue(&self, work: impl FnOnce(&Db) + Send + 'static) -> Result<(), StoreError> {
+        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.and_then(|queue| queue.send(Box::new(work)).ok()).ok_or(StoreError::Closed)
+    }
+
     /// Reads within one snapshot, which has everything that was acknowledged before.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        let work = move |db: &Db| {
+        self.queue(move |db| {
             if !answer.is_closed() {
                 let _ = answer.send(db.snapshot(read));
             }
-        };
-        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        queue.and_then(|queue| queue.send(Box::new(work)).ok()).ok_or(StoreError::Closed)?;
+        })?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 

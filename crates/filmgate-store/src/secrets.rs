@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
-/// The version of the master key in use; it is part of what a sealed value is bound to.
-pub(crate) const KEY_VERSION: i64 = 1;
+/// The version of a database's first master key; each that takes its place has the next. It is part of what a
+/// sealed value is bound to.
+pub(crate) const FIRST_VERSION: i64 = 1;
 
 const NONCE_LEN: usize = 24;
 
@@ -86,16 +87,29 @@ pub(crate) struct Sealer {
     cipher: XChaCha20Poly1305,
     fingerprints: SecretBox<[u8; 32]>,
     mark: [u8; 32],
+    version: i64,
 }
 
 impl Sealer {
+    /// A sealer with a database's first key.
     pub(crate) fn new(key: &MasterKey) -> Self {
         let sealing = SecretBox::new(Box::new(key.derive("seal")));
         Self {
             cipher: XChaCha20Poly1305::new(sealing.expose_secret().into()),
             fingerprints: SecretBox::new(Box::new(key.derive("fingerprint"))),
             mark: key.derive("mark"),
+            version: FIRST_VERSION,
         }
+    }
+
+    /// The same with a key that is a database's first no more.
+    pub(crate) fn of_version(self, version: i64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Which of the database's master keys this is.
+    pub(crate) fn version(&self) -> i64 {
+        self.version
     }
 
     /// Tells this key from others, and says nothing about it.

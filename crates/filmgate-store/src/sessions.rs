@@ -1,6 +1,6 @@
 //! Who is signed in on the operator's page.
 
-use filmgate_domain::Timestamp;
+use filmgate_domain::{KeyId, Timestamp};
 
 use crate::db::{Db, Row, Table, args, sql};
 use crate::writer::Write;
@@ -17,6 +17,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it has to sign in again.
     pub expires_at: Timestamp,
+    /// The key that it came in with; `None`: the admin key.
+    pub key: Option<KeyId>,
 }
 
 impl Store {
@@ -30,7 +32,7 @@ impl Store {
     /// # Errors
     /// When the database fails, or holds what makes no sense.
     pub async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
-        let sql = sql!("SELECT hash, created_at, expires_at FROM sessions");
+        let sql = sql!("SELECT hash, created_at, expires_at, key FROM sessions");
         self.read(move |db| db.query(&SESSIONS, sql, &[], read)).await
     }
 
@@ -50,8 +52,8 @@ impl Write for Session {
 
     fn apply(&self, db: &Db) -> Result<(), StoreError> {
         db.execute(sql!("DELETE FROM sessions WHERE expires_at <= $1"), &args![self.created_at])?;
-        let insert = sql!("INSERT INTO sessions (hash, created_at, expires_at) VALUES ($1, $2, $3)");
-        db.execute(insert, &args![self.hash, self.created_at, self.expires_at]).map(drop)
+        let insert = sql!("INSERT INTO sessions (hash, created_at, expires_at, key) VALUES ($1, $2, $3, $4)");
+        db.execute(insert, &args![self.hash, self.created_at, self.expires_at, self.key]).map(drop)
     }
 }
 
@@ -82,5 +84,6 @@ fn read(row: &Row<'_>) -> Result<Session, StoreError> {
         hash: row.get("hash")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
+        key: row.get("key")?,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use filmgate_domain::{Secret, Timestamp, TokenId, TokenInfo, TokenStatus};
 
 use crate::db::{Db, Row, Sql, Table, args, sql};
-use crate::secrets::{KEY_VERSION, Place, Sealer};
+use crate::secrets::{Place, Sealer};
 use crate::writer::Write;
 use crate::{Pending, Store, StoreError};
 
@@ -258,7 +258,7 @@ fn add(db: &Db, token: &NewToken, sealer: &Sealer) -> Result<Added, StoreError> 
         insert,
         &args![
             token.pool,
-            KEY_VERSION,
+            sealer.version(),
             token.fingerprint,
             status,
             token.created_at,
@@ -288,12 +288,12 @@ fn read_id(row: &Row<'_>) -> Result<TokenId, StoreError> {
 
 /// Writes everything about a token into its row.
 fn fill(db: &Db, id: TokenId, token: &NewToken, sealer: &Sealer) -> Result<(), StoreError> {
-    let sealed = sealer.seal(place(id, KEY_VERSION), token.secret.expose())?;
+    let sealed = sealer.seal(place(id, sealer.version()), token.secret.expose())?;
     let sql = sql!(
         "UPDATE tokens SET sealed = $2, key_version = $3, created_at = $4, removed_at = NULL \
                WHERE id = $1"
     );
-    db.execute(sql, &args![id, sealed, KEY_VERSION, token.created_at])?;
+    db.execute(sql, &args![id, sealed, sealer.version(), token.created_at])?;
     save_state_of(db, id, &token.state)?;
     save_labels(db, id, &token.labels)
 }
@@ -351,6 +351,22 @@ static WIPE_DRAINED: Sql = Sql::new(
      AND id NOT IN (SELECT a.token FROM jobs j CROSS JOIN attempts a \
      WHERE a.job = j.id AND j.finished_at IS NULL)",
 );
+
+/// Seals every secret with another key, and notes what tells it again; how many.
+pub(crate) fn seal_anew(db: &Db, old: &Sealer, new: &Sealer) -> Result<usize, StoreError> {
+    let select = sql!("SELECT id, sealed, key_version FROM tokens WHERE sealed IS NOT NULL");
+    let read = |row: &Row<'_>| {
+        let (id, sealed): (TokenId, Vec<u8>) = (row.get("id")?, row.get("sealed")?);
+        Ok((id, Secret::new(old.open(place(id, row.get("key_version")?), &sealed)?)))
+    };
+    let secrets = db.query(&TOKENS, select, &[], read)?;
+    let update = sql!("UPDATE tokens SET sealed = $2, fingerprint = $3, key_version = $4 WHERE id = $1");
+    for (id, secret) in &secrets {
+        let sealed = new.seal(place(*id, new.version()), secret.expose())?;
+        db.execute(update, &args![*id, sealed, new.fingerprint(secret.expose()), new.version()])?;
+    }
+    Ok(secrets.len())
+}
 
 fn read_token(row: &Row<'_>, sealer: &Sealer) -> Result<StoredToken, StoreError> {
     let id = row.get("id")?;

@@ -7,7 +7,7 @@ use filmgate_domain::{CallerId, Secret, Timestamp};
 
 use crate::db::{Db, Row, Sql, Table, args, sql};
 use crate::deliveries;
-use crate::secrets::{KEY_VERSION, Place, Sealer};
+use crate::secrets::{Place, Sealer};
 use crate::writer::Write;
 use crate::{Pending, Store, StoreError};
 
@@ -144,13 +144,13 @@ impl Write for Rotate {
             return insert(db, *caller, None, secret, *now, sealer);
         };
         // A sealed value opens in its own column only.
-        let previous = sealer.seal(place(*caller, "previous", KEY_VERSION), current.expose())?;
-        let sealed = sealer.seal(place(*caller, "sealed", KEY_VERSION), secret.expose())?;
+        let previous = sealer.seal(place(*caller, "previous", sealer.version()), current.expose())?;
+        let sealed = sealer.seal(place(*caller, "sealed", sealer.version()), secret.expose())?;
         let update = sql!(
             "UPDATE webhooks SET sealed = $2, previous = $3, previous_until = $4, key_version = $5, \
              rotated_at = $6 WHERE caller = $1"
         );
-        db.execute(update, &args![caller, sealed, previous, until, KEY_VERSION, now]).map(drop)
+        db.execute(update, &args![caller, sealed, previous, until, sealer.version(), now]).map(drop)
     }
 }
 
@@ -162,12 +162,12 @@ fn insert(
     now: Timestamp,
     sealer: &Sealer,
 ) -> Result<(), StoreError> {
-    let sealed = sealer.seal(place(caller, "sealed", KEY_VERSION), secret.expose())?;
+    let sealed = sealer.seal(place(caller, "sealed", sealer.version()), secret.expose())?;
     let insert = sql!(
         "INSERT INTO webhooks (caller, url, sealed, key_version, created_at) \
          SELECT id, $2, $3, $4, $5 FROM callers WHERE id = $1"
     );
-    match db.execute(insert, &args![caller, url, sealed, KEY_VERSION, now])? {
+    match db.execute(insert, &args![caller, url, sealed, sealer.version(), now])? {
         0 => Err(StoreError::missing("caller", caller)),
         _ => Ok(()),
     }
@@ -200,6 +200,27 @@ impl Write for Wipe {
             sql!("UPDATE webhooks SET previous = NULL, previous_until = NULL WHERE previous_until <= $1");
         db.execute(sql, &args![self.now]).map(drop)
     }
+}
+
+/// Seals every secret with another key; how many.
+pub(crate) fn seal_anew(db: &Db, old: &Sealer, new: &Sealer) -> Result<usize, StoreError> {
+    let select = sql!("SELECT caller, sealed, previous, key_version FROM webhooks");
+    let read = |row: &Row<'_>| {
+        let (caller, key_version): (CallerId, i64) = (row.get("caller")?, row.get("key_version")?);
+        let anew = |column, sealed: Vec<u8>| {
+            let secret = Secret::new(old.open(place(caller, column, key_version), &sealed)?);
+            new.seal(place(caller, column, new.version()), secret.expose())
+        };
+        let previous: Option<Vec<u8>> = row.get("previous")?;
+        let previous = previous.map(|sealed| anew("previous", sealed)).transpose()?;
+        Ok((caller, anew("sealed", row.get("sealed")?)?, previous))
+    };
+    let secrets = db.query(&WEBHOOKS, select, &[], read)?;
+    let update = sql!("UPDATE webhooks SET sealed = $2, previous = $3, key_version = $4 WHERE caller = $1");
+    for (caller, sealed, previous) in &secrets {
+        db.execute(update, &args![*caller, *sealed, *previous, new.version()])?;
+    }
+    Ok(secrets.iter().map(|(_, _, previous)| 1 + usize::from(previous.is_some())).sum())
 }
 
 fn read_webhook(row: &Row<'_>) -> Result<Webhook, StoreError> {

@@ -4,7 +4,7 @@
 //! commands of everybody else gather in the queue; the next commit takes them all.
 
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::thread;
 
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::StoreError;
 use crate::db::Db;
+use crate::watch::Watch;
 
 /// Commands in one commit, at most: more would make the first ones wait too long.
 const BATCH: usize = 1024;
@@ -55,9 +56,9 @@ enum Message {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(db: Db) -> std::io::Result<Self> {
+    pub(crate) fn start(db: Db, watch: Arc<Watch>) -> std::io::Result<Self> {
         let (queue, messages) = mpsc::channel();
-        thread::Builder::new().name("filmgate-write".to_owned()).spawn(move || run(db, &messages))?;
+        thread::Builder::new().name("filmgate-write".to_owned()).spawn(move || run(db, &watch, &messages))?;
         Ok(Self(queue))
     }
 
@@ -77,7 +78,7 @@ impl Writer {
     }
 }
 
-fn run(db: Db, messages: &mpsc::Receiver<Message>) {
+fn run(db: Db, watch: &Watch, messages: &mpsc::Receiver<Message>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut stop = None;
     while stop.is_none() {
@@ -91,9 +92,11 @@ fn run(db: Db, messages: &mpsc::Receiver<Message>) {
                 break;
             }
         }
-        commit(&db, &mut batch);
+        commit(&db, watch, &mut batch);
     }
-    db.fold_log();
+    if watch.is_trusted().is_ok() {
+        db.fold_log();
+    }
     drop(db);
     if let Some(stopped) = stop {
         let _ = stopped.send(());
@@ -101,18 +104,18 @@ fn run(db: Db, messages: &mpsc::Receiver<Message>) {
 }
 
 /// Commits all commands together; when one of them fails, each alone, so that it harms no other.
-fn commit(db: &Db, batch: &mut Vec<Box<dyn Queued>>) {
+fn commit(db: &Db, watch: &Watch, batch: &mut Vec<Box<dyn Queued>>) {
     if batch.is_empty() {
         return;
     }
-    match transaction(db, batch) {
+    match transaction(db, watch, batch) {
         Ok(()) => batch.drain(..).for_each(Queued::succeed),
         Err(Failed::Command(error)) if batch.len() == 1 => {
             batch.drain(..).for_each(|c| c.fail(error.clone()))
         }
         Err(Failed::Command(_)) => {
             for mut command in batch.drain(..) {
-                match transaction(db, std::slice::from_mut(&mut command)) {
+                match transaction(db, watch, std::slice::from_mut(&mut command)) {
                     Ok(()) => command.succeed(),
                     Err(Failed::Command(error) | Failed::Commit(error)) => command.fail(error),
                 }
@@ -128,10 +131,16 @@ enum Failed {
     Commit(StoreError),
 }
 
-fn transaction(db: &Db, commands: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
-    db.begin().map_err(Failed::Commit)?;
+fn transaction(db: &Db, watch: &Watch, commands: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
+    watch.is_trusted().and_then(|()| db.begin()).map_err(Failed::Commit)?;
     let applied = commands.iter_mut().try_for_each(|command| command.apply(db)).map_err(Failed::Command);
-    applied.and_then(|()| db.commit().map_err(Failed::Commit)).inspect_err(|_| db.roll_back())
+    // Looked at before, so that what is refused is not there; and after, before anybody is told of it.
+    let commit = || watch.look().and_then(|()| db.commit()).and_then(|()| watch.look());
+    let committed = applied.and_then(|()| commit().map_err(Failed::Commit));
+    committed.inspect_err(|(Failed::Command(error) | Failed::Commit(error))| {
+        watch.note(error);
+        db.roll_back();
+    })
 }
 
 /// A write, its answer once it is applied, and who waits for it.
@@ -192,7 +201,7 @@ mod tests {
     type Answer = Result<&'static str, StoreError>;
 
     /// Commits these names as one batch; the answers, and the names that are there then.
-    fn commit_all(db: &Db, names: &[&'static str]) -> (Vec<Answer>, Vec<String>) {
+    fn commit_all((db, watch): &(Db, Watch), names: &[&'static str]) -> (Vec<Answer>, Vec<String>) {
         let mut batch: Vec<Box<dyn Queued>> = Vec::new();
         let mut answers = Vec::new();
         for name in names {
@@ -200,17 +209,19 @@ mod tests {
             batch.push(Box::new(Command { write: AddName(name), done: None, answer }));
             answers.push(pending);
         }
-        commit(db, &mut batch);
+        commit(db, watch, &mut batch);
         let answers = answers.iter_mut().map(|pending| pending.try_recv().unwrap()).collect();
         static SELECT: Sql = Sql::new("SELECT name FROM names ORDER BY rowid");
         (answers, db.query(&NAMES, &SELECT, &[], |row| row.get("name")).unwrap())
     }
 
-    fn names() -> (tempfile::TempDir, Db) {
+    fn names() -> (tempfile::TempDir, (Db, Watch)) {
         let directory = tempfile::tempdir().unwrap();
-        let db = Db::writer(&directory.path().join("names.db")).unwrap();
+        let path = directory.path().join("names.db");
+        let db = Db::writer(&path).unwrap();
+        db.make_durable(&path).unwrap();
         db.execute_all("CREATE TABLE names (name TEXT NOT NULL UNIQUE)").unwrap();
-        (directory, db)
+        (directory, (db, Watch::over(&path)))
     }
 
     #[test]
@@ -233,7 +244,7 @@ mod tests {
         let (directory, db) = names();
         let other = Db::writer(&directory.path().join("names.db")).unwrap();
         other.begin().unwrap();
-        db.execute_all("PRAGMA busy_timeout = 0").unwrap();
+        db.0.execute_all("PRAGMA busy_timeout = 0").unwrap();
         let (answers, stored) = commit_all(&db, &["a", "b"]);
         assert_eq!(stored, [""; 0]);
         for answer in answers {
@@ -242,5 +253,47 @@ mod tests {
         }
         other.roll_back();
         assert_eq!(commit_all(&db, &["a", "b"]).1, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_full_database_refuses_and_takes_writes_again_when_there_is_room() {
+        let (_directory, db) = names();
+        db.0.execute_all("PRAGMA max_page_count = 3").unwrap();
+        let long: &'static str = Box::leak("long".repeat(5000).into_boxed_str());
+        let (answers, stored) = commit_all(&db, &["a", long]);
+        let Err(StoreError::Database { why, .. }) = &answers[1] else { panic!("{answers:?}") };
+        assert_eq!((&**why, &stored[..]), ("database or disk is full", &["a".to_owned()][..]));
+        assert_eq!(db.1.lost(), None, "that passes");
+        db.0.execute_all("PRAGMA max_page_count = 1000").unwrap();
+        assert_eq!(commit_all(&db, &[long]).0, [Ok(long)]);
+    }
+
+    #[test]
+    fn a_database_that_may_not_be_written_refuses_and_takes_writes_again_when_it_may() {
+        let (_directory, db) = names();
+        db.0.execute_all("PRAGMA query_only = ON").unwrap();
+        let (answers, stored) = commit_all(&db, &["a"]);
+        let Err(StoreError::Database { why, .. }) = &answers[0] else { panic!("{answers:?}") };
+        assert_eq!((&**why, stored.len()), ("attempt to write a readonly database", 0));
+        db.0.execute_all("PRAGMA query_only = OFF").unwrap();
+        assert_eq!(commit_all(&db, &["a"]).0, [Ok("a")]);
+    }
+
+    /// The file itself and its log: without either, what was written is gone with the process.
+    #[test]
+    fn what_goes_to_a_file_without_a_name_is_not_acknowledged() {
+        for name in ["names.db", "names.db-wal"] {
+            let (directory, db) = names();
+            assert!(commit_all(&db, &["a"]).0[0].is_ok());
+            let path = directory.path().join(name);
+            std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+            // Another file of that name is not it, either.
+            std::fs::write(&path, "").unwrap();
+            let vanished = StoreError::Vanished { path: path.display().to_string() };
+            assert_eq!(commit_all(&db, &["b", "c"]).0, [Err(vanished.clone()), Err(vanished.clone())]);
+            // And it stays so.
+            std::fs::rename(directory.path().join("elsewhere"), &path).unwrap();
+            assert_eq!(commit_all(&db, &["d"]).0, [Err(vanished)]);
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Each story runs on every database that [`stores`] gives. A second database joins by adding a line there.
 
+#[path = "contract/accounts.rs"]
+mod accounts;
 #[path = "contract/answers.rs"]
 mod answers;
 #[path = "contract/attempts.rs"]
@@ -14,6 +16,8 @@ mod durability;
 mod jobs;
 #[path = "contract/minutes.rs"]
 mod minutes;
+#[path = "contract/rotation.rs"]
+mod rotation;
 #[path = "contract/tokens.rs"]
 mod tokens;
 #[path = "contract/webhooks.rs"]

@@ -1,17 +1,19 @@
 //! The one HTTP client: pools, proxies, time-outs, the credential, and bodies of bounded size.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use filmgate_domain::{Cause, Certainty, Failure, Secret};
+use filmgate_domain::{Cause, Certainty, Failure, RateLimit, Secret};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
 use crate::failure::Call;
+use crate::outside::resolver::{Neighbours, System};
+use crate::rate_limit::rate_limit;
 use crate::retry_after::{real_time, retry_after};
-use crate::settings::{ConnectError, UpstreamSettings};
+use crate::settings::{ConnectError, RateLimits, UpstreamSettings};
 use crate::words::Words;
 
 /// The longest answer that is read, in bytes. Files do not count: they are streamed.
@@ -36,6 +38,7 @@ pub(crate) struct Client {
     host: String,
     credential_header: HeaderName,
     credential_prefix: String,
+    rate_limits: RateLimits,
     /// Connecting included.
     until_headers: Duration,
     until_answered: Duration,
@@ -57,6 +60,7 @@ impl Client {
             base,
             credential_header,
             credential_prefix: settings.credential_prefix.clone(),
+            rate_limits: settings.rate_limits,
             until_headers: settings.connect_timeout.saturating_add(settings.header_timeout),
             until_answered: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
@@ -134,18 +138,19 @@ impl Client {
         }
     }
 
-    /// Sends it and reads an answer of success: its status and its body.
-    pub(crate) async fn answer(
-        &self,
-        call: &Call<'_>,
-        request: RequestBuilder,
-    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+    /// Sends it and reads an answer of success.
+    pub(crate) async fn answer(&self, call: &Call<'_>, request: RequestBuilder) -> Result<Reply, Failure> {
         let mut response = self.send(call, request).await?;
-        let status = response.status();
+        let (status, limits) = (response.status(), self.limits(&response));
         if !status.is_success() {
             return Err(self.refusal(call, response).await);
         }
-        Ok((status, self.body(call, &mut response).await?))
+        Ok(Reply { status, limits, body: self.body(call, &mut response).await? })
+    }
+
+    /// What the headers of an answer say is left for the token.
+    pub(crate) fn limits(&self, response: &Response) -> Option<RateLimit> {
+        rate_limit(response.headers(), self.rate_limits, real_time)
     }
 
     /// The whole body of an answer that is no file.
@@ -179,7 +184,10 @@ impl Client {
             let location = response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
             return call.redirected(status, location.as_deref());
         }
-        let pause = retry_after(response.headers(), real_time);
+        let pause = retry_after(response.headers(), real_time).or_else(|| {
+            let limits = self.limits(&response).filter(|limits| limits.remaining == 0);
+            limits.filter(|_| status == StatusCode::TOO_MANY_REQUESTS).and_then(|limits| limits.reset)
+        });
         let mut body = Vec::new();
         let reading = async {
             while body.len() < LONGEST_COMPLAINT {
@@ -210,6 +218,14 @@ impl Client {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+/// An answer of success.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    /// What is left for the token.
+    pub(crate) limits: Option<RateLimit>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The next piece of a body; `None` at its end.
@@ -262,6 +278,8 @@ pub(crate) fn use_ring() {
 
 fn pool(settings: &UpstreamSettings, base: &Url, idle: Duration) -> Result<reqwest::Client, ConnectError> {
     let proxy = settings.proxy.as_deref().map(proxy).transpose()?;
+    let upstream = base.host().expect("a base URL has a host").to_owned();
+    let names = Arc::new(Neighbours { inner: Arc::new(System::new()), upstream });
     let builder = || {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("filmgate/", env!("CARGO_PKG_VERSION")))
@@ -271,8 +289,9 @@ fn pool(settings: &UpstreamSettings, base: &Url, idle: Duration) -> Result<reqwe
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(idle);
         match proxy.clone() {
+            // It resolves names itself, where it is.
             Some(proxy) => builder.proxy(proxy),
-            None => builder.no_proxy(),
+            None => builder.no_proxy().dns_resolver(Arc::clone(&names)),
         }
     };
     build(builder, base.scheme() == "http")

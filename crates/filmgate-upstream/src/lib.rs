@@ -15,6 +15,7 @@ mod lenient;
 mod openai;
 mod outside;
 mod ranges;
+mod rate_limit;
 mod redact;
 mod retry_after;
 mod settings;
@@ -26,13 +27,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use filmgate_domain::{
-    Cause, Certainty, Failure, JobId, Mode, Polled, Role, Seconds, Secret, Shape, Timestamp,
+    Cause, Certainty, Failure, JobId, Mode, Polled, RateLimit, Role, Seconds, Secret, Shape, Timestamp,
 };
 
 pub use fetch::RemoteFile;
 pub use outside::{Answered, Fetched, Outside, OutsideError};
 pub use redact::redact;
-pub use settings::{Body, ConnectError, Kind, UpstreamSettings};
+pub use settings::{Body, ConnectError, Kind, RateLimits, UpstreamSettings};
 
 /// A provider that makes videos.
 ///
@@ -70,7 +71,7 @@ pub trait Upstream: Send + Sync {
     ///
     /// # Errors
     /// When the upstream could not be asked, or its answer makes no sense; the video may well be fine.
-    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure>;
+    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Told, Failure>;
 
     /// Opens the file that [`Polled::Done`] named.
     ///
@@ -163,6 +164,24 @@ pub enum Content {
 pub struct Receipt {
     /// The upstream's id of the video.
     pub upstream_id: Box<str>,
+    /// What it says is left for the token.
+    pub limits: Option<RateLimit>,
+}
+
+/// What an upstream told of a video.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// How it stands.
+    pub polled: Polled,
+    /// What is left for the token.
+    pub limits: Option<RateLimit>,
+}
+
+/// Nothing was told of what is left.
+impl From<Polled> for Told {
+    fn from(polled: Polled) -> Self {
+        Self { polled, limits: None }
+    }
 }
 
 /// What a check found out.

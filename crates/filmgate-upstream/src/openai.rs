@@ -14,12 +14,12 @@ use http::StatusCode;
 use reqwest::Method;
 use url::Url;
 
-use crate::client::Client;
+use crate::client::{Client, Reply};
 use crate::failure::Call;
 use crate::lenient::is_usable_id;
 use crate::settings::Body;
 use crate::words::Words;
-use crate::{Checked, Lost, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch, with_key};
+use crate::{Checked, Lost, Order, Receipt, RemoteFile, Takes, Told, Upstream, check, fetch, with_key};
 
 /// The adapter.
 pub(crate) struct OpenAi {
@@ -46,9 +46,9 @@ impl Upstream for OpenAi {
         let request = self.client.request(&call, Method::POST, &creation.path)?;
         let request = with_key(creation.write(request, self.body).map_err(refused)?, order);
         tracing::debug!(job = %order.job, attempt = order.attempt, model = order.model, shape = %order.shape, "submit");
-        let (status, body) = self.client.answer(&call, request).await?;
+        let Reply { status, limits, body } = self.client.answer(&call, request).await?;
         match wire::video_id(&body) {
-            Some(upstream_id) => Ok(Receipt { upstream_id }),
+            Some(upstream_id) => Ok(Receipt { upstream_id, limits }),
             None => Err(call.garbage(status, "without a usable id", &body)),
         }
     }
@@ -57,7 +57,7 @@ impl Upstream for OpenAi {
         find::find(&self.client, token, lost).await
     }
 
-    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure> {
+    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Told, Failure> {
         let call = self.client.question(token);
         if !is_usable_id(upstream_id) {
             return Err(
@@ -65,13 +65,14 @@ impl Upstream for OpenAi {
             );
         }
         let request = self.client.request(&call, Method::GET, &["videos", upstream_id])?;
-        let (status, body) = self.client.answer(&call, request).await?;
-        match wire::Answer::parse(&body) {
-            Some(answer) => Ok(self.polled(&call, upstream_id, &answer)),
+        let Reply { status, limits, body } = self.client.answer(&call, request).await?;
+        let polled = match wire::Answer::parse(&body) {
+            Some(answer) => self.polled(&call, upstream_id, &answer),
             // The status says it all.
-            None if status == StatusCode::ACCEPTED => Ok(Polled::Pending { progress: None }),
-            None => Err(call.garbage(status, "with something that is no state of a video", &body)),
-        }
+            None if status == StatusCode::ACCEPTED => Polled::Pending { progress: None },
+            None => return Err(call.garbage(status, "with something that is no state of a video", &body)),
+        };
+        Ok(Told { polled, limits })
     }
 
     async fn fetch(&self, token: &Secret, url: &str) -> Result<RemoteFile, Failure> {

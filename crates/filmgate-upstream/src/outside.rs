@@ -5,7 +5,7 @@
 //! redirects are followed by hand and checked again, and no proxy, which would resolve names itself, is used.
 
 mod error;
-mod resolver;
+pub(crate) mod resolver;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -143,9 +143,23 @@ impl Outside {
     /// # Errors
     /// When filmgate does not go there, or did not get all of it.
     pub async fn get(&self, url: &str, limit: usize, time: Duration) -> Result<Fetched, OutsideError> {
+        self.get_within(url, limit, time, |_| true).await
+    }
+
+    /// [`Outside::get`] that asks, before it keeps so many bytes, whether there is `room` for them.
+    ///
+    /// # Errors
+    /// Also when there is none.
+    pub async fn get_within(
+        &self,
+        url: &str,
+        limit: usize,
+        time: Duration,
+        room: impl FnMut(usize) -> bool,
+    ) -> Result<Fetched, OutsideError> {
         let getting = async {
             let (url, response) = self.follow(self.check(url)?).await?;
-            read(&url, response, limit).await
+            read(&url, response, limit, room).await
         };
         tokio::time::timeout(time, getting).await.unwrap_or(Err(OutsideError::TooSlow(time)))
     }
@@ -207,7 +221,12 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Response, OutsideErr
     request.send().await.map_err(|error| OutsideError::transport(url, error))
 }
 
-async fn read(url: &Url, mut response: Response, limit: usize) -> Result<Fetched, OutsideError> {
+async fn read(
+    url: &Url,
+    mut response: Response,
+    limit: usize,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Fetched, OutsideError> {
     if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(OutsideError::Compressed);
     }
@@ -218,6 +237,9 @@ async fn read(url: &Url, mut response: Response, limit: usize) -> Result<Fetched
     while let Some(chunk) = response.chunk().await.map_err(|error| OutsideError::transport(url, error))? {
         if chunk.len() > limit - bytes.len() {
             return Err(OutsideError::TooLarge(limit));
+        }
+        if !room(bytes.len() + chunk.len()) {
+            return Err(OutsideError::NoRoom);
         }
         bytes.extend_from_slice(&chunk);
     }

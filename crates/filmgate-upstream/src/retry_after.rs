@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
 /// The longest pause that is believed. The longest honest one is the rest of a monthly quota.
-const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// What an answer's headers say, `retry-after-ms` before `retry-after` (seconds or an HTTP date). A date is
 /// taken against the answer's own `date` header, so that the clocks need not agree; where there is none, against

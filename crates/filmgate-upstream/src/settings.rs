@@ -57,6 +57,19 @@ pub enum Body {
     Json,
 }
 
+/// What is made of the headers in which an upstream says how much is left for a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimits {
+    /// Nothing.
+    Ignore,
+    /// They count something of the upstream's own. A token with nothing left pauses until there is more.
+    #[default]
+    Pause,
+    /// They count the units of the token's pool.
+    Units,
+}
+
 /// How to reach an upstream. `Debug` hides what the proxy's address may hold.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
@@ -75,6 +88,8 @@ pub struct UpstreamSettings {
     /// resolved here) or `socks5h://` (the proxy resolves them), with a user name and password if need be.
     /// Without one there is none: the proxies of the environment are not used.
     pub proxy: Option<String>,
+    /// What is made of the headers that say how much is left for a token.
+    pub rate_limits: RateLimits,
     /// How long a connection may take to come about: name, TCP, proxy and TLS together.
     pub connect_timeout: Duration,
     /// How long the upstream may take to begin its answer. Where a connection has to be made first, that may
@@ -92,6 +107,7 @@ impl fmt::Debug for UpstreamSettings {
             .field("base_url", &self.base_url.as_str())
             .field("credential_header", &self.credential_header)
             .field("proxy", &self.proxy.as_deref().map(|proxy| crate::redact(proxy, &[])))
+            .field("rate_limits", &self.rate_limits)
             .field("connect_timeout", &self.connect_timeout)
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)

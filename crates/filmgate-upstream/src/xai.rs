@@ -10,10 +10,10 @@ use filmgate_domain::{Cause, Failure, Polled, Secret};
 use http::StatusCode;
 use reqwest::Method;
 
-use crate::client::Client;
+use crate::client::{Client, Reply};
 use crate::failure::Call;
 use crate::lenient::is_usable_id;
-use crate::{Checked, Order, Receipt, RemoteFile, Takes, Upstream, check, fetch, with_key};
+use crate::{Checked, Order, Receipt, RemoteFile, Takes, Told, Upstream, check, fetch, with_key};
 
 /// The adapter.
 pub(crate) struct Xai {
@@ -38,14 +38,14 @@ impl Upstream for Xai {
         let request = self.client.request(&call, Method::POST, &["videos", path])?;
         let request = with_key(request, order);
         tracing::debug!(job = %order.job, attempt = order.attempt, model = order.model, shape = %order.shape, "submit");
-        let (status, body) = self.client.answer(&call, request.json(&body)).await?;
+        let Reply { status, limits, body } = self.client.answer(&call, request.json(&body)).await?;
         match wire::request_id(&body) {
-            Some(upstream_id) => Ok(Receipt { upstream_id }),
+            Some(upstream_id) => Ok(Receipt { upstream_id, limits }),
             None => Err(call.garbage(status, "without a usable request_id", &body)),
         }
     }
 
-    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Polled, Failure> {
+    async fn poll(&self, token: &Secret, upstream_id: &str) -> Result<Told, Failure> {
         let call = self.client.question(token);
         if !is_usable_id(upstream_id) {
             return Err(
@@ -54,16 +54,18 @@ impl Upstream for Xai {
         }
         let request = self.client.request(&call, Method::GET, &["videos", upstream_id])?;
         let mut response = self.client.send(&call, request).await?;
-        let status = response.status();
+        let (status, limits) = (response.status(), self.client.limits(&response));
         if !status.is_success() {
             return Err(self.client.refusal(&call, response).await);
         }
         let body = self.client.body(&call, &mut response).await;
-        if status == StatusCode::ACCEPTED {
+        let polled = if status == StatusCode::ACCEPTED {
             // The status says it all; the body is at times empty.
-            return Ok(Polled::Pending { progress: wire::progress(&body.unwrap_or_default()) });
-        }
-        self.polled(&call, status, &body?)
+            Polled::Pending { progress: wire::progress(&body.unwrap_or_default()) }
+        } else {
+            self.polled(&call, status, &body?)?
+        };
+        Ok(Told { polled, limits })
     }
 
     async fn fetch(&self, token: &Secret, url: &str) -> Result<RemoteFile, Failure> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use filmgate_domain::{Clock as _, Secret, TokenId, TokenInfo};
-use filmgate_engine::{Engine, OnEnd, Parts, SystemClock};
-use filmgate_http::{App, AppParts, Configuration as _, Limits, new_key, router, serve};
-use filmgate_store::{Store, hash_key};
+use filmgate_engine::{Engine, OnEnd, Parts, Restored, SystemClock};
+use filmgate_http::{App, AppParts, Configuration as _, Door, Limits, Tls, new_key, router, serve};
+use filmgate_store::{StoreError, hash_key};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use tokio::net::TcpListener;
@@ -17,9 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Loaded, Sources};
 use crate::data_dir::{self, DataDir};
+use crate::files;
 use crate::live::{Live, engine_settings, http_settings};
 use crate::logging;
+use crate::secured::{self, Secured};
 use crate::telemetry::Traces;
+
+/// How often it is looked whether the database is still there.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How to start.
 pub struct Options {
@@ -49,6 +54,9 @@ pub struct Running {
     pub data_dir: PathBuf,
     /// The port in the settings was in use.
     pub wanted_port_taken: Option<SocketAddr>,
+    /// The certificate that it shows.
+    pub(crate) tls: Option<Tls>,
+    local_url: String,
     app: App,
     config: Arc<Live>,
     grace: std::time::Duration,
@@ -92,9 +100,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let listening = listener.local_addr()?;
     let limits = Limits {
         header_timeout: loaded.config.server.header_timeout,
+        stall_timeout: loaded.config.server.stall_timeout,
+        max_connections: files::connections(loaded.config.server.max_connections.get() as usize),
         grace: loaded.config.server.shutdown_grace,
     };
     let public_url = loaded.config.public_url(listening);
+    let tls = secured::read(&loaded.config)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -104,9 +115,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let Assembled { engine, app, live, admin_key: (admin_key, is_new_admin_key) } = assembled;
     adopt_xai_key(&engine, &config).await?;
     let first_client_key = first_client_key(&engine, &app).await?;
-    held.write_server(&format!("http://{}/admin/v1", reachable(listening)))?;
+    let local_url = format!("{}://{}", config.scheme(), reachable(listening));
+    let admin_url = format!("{local_url}/admin/v1");
+    data_dir::write_server(held.path(), &admin_url, tls.as_ref().map(Tls::fingerprint).as_deref())?;
+    if let Some(tls) = &tls {
+        live.secure(Secured::new(tls.clone(), &config, held.path(), admin_url));
+    }
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, router(app.clone()), limits, stop.clone()));
+    let door = Door { listener, tls: tls.clone() };
+    let serving = tokio::spawn(serve(door, router(app.clone()), limits, stop.clone()));
     let telling = tokio::spawn(app.clone().deliver_webhooks(stop.clone()));
     Ok(Running {
         listening,
@@ -117,6 +134,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         engine,
         data_dir: options.data_dir,
         wanted_port_taken,
+        tls,
+        local_url,
         app,
         config: live,
         grace: limits.grace,
@@ -140,7 +159,7 @@ impl Running {
 
     /// The address under which this machine reaches the gateway, without `/v1`.
     pub fn local_url(&self) -> String {
-        format!("http://{}", reachable(self.listening))
+        self.local_url.clone()
     }
 
     /// Makes another client key.
@@ -151,6 +170,19 @@ impl Running {
         let key = new_key("fg-")?;
         self.app.add_client_key(name, &key).await?;
         Ok(key)
+    }
+
+    /// Returns when the database is damaged or gone: nothing can be accepted any more.
+    pub async fn until_lost(&self) -> StoreError {
+        let store = self.engine.store();
+        let look = async {
+            // Where nothing is written, nobody else would notice.
+            while store.look().is_ok() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let (lost, ()) = tokio::join!(store.until_lost(), look);
+        lost
     }
 
     /// Stops cleanly: requests and submissions in progress end first.
@@ -176,6 +208,14 @@ pub struct Offline {
 }
 
 impl Offline {
+    /// Does what has to be done once with books that come from a backup.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub async fn settle_restored(&self) -> Result<Restored, StoreError> {
+        self.engine.settle_restored().await
+    }
+
     /// Closes the books.
     pub async fn close(self) {
         self.engine.stop(std::time::Duration::from_secs(10)).await;
@@ -203,7 +243,8 @@ pub fn is_locked(data_dir: &Path) -> anyhow::Result<bool> {
     data_dir::is_locked(data_dir)
 }
 
-fn load(sources: &Sources) -> anyhow::Result<Loaded> {
+/// Reads the settings; all mistakes in them are one error.
+pub(crate) fn load(sources: &Sources) -> anyhow::Result<Loaded> {
     config::load(sources).map_err(|errors| {
         let count = errors.0.len();
         let noun = if count == 1 { "mistake" } else { "mistakes" };
@@ -218,9 +259,7 @@ async fn assemble(
     listening: SocketAddr,
     work: Work,
 ) -> anyhow::Result<Assembled> {
-    let master_key = held.master_key()?;
-    let store = Store::open(&held.database(), &master_key)
-        .with_context(|| format!("{} cannot be opened", held.database().display()))?;
+    let (store, master_key) = held.open_store()?;
     let rng = StdRng::try_from_rng(&mut SysRng).context("the system has no randomness")?;
     let media_dir = loaded.config.media_dir(held.path());
     let settings = engine_settings(&loaded, listening, |_, _| None)?;

@@ -220,6 +220,10 @@ impl Pair {
                 usable.into_iter().for_each(|token| token.pause_until = Some(now + pause));
                 naive.token_mut(TokenId(token)).into_iter().for_each(|token| token.last_refusal = None);
             }
+            Op::Heed { token, told } => {
+                manager.heed(TokenId(token), told, now);
+                naive.heed(TokenId(token), told, now);
+            }
             Op::Disable { token } => {
                 let known = naive.token_mut(TokenId(token)).map(|token| {
                     (token.disabled, token.expired, token.pause_until) = (true, false, None);

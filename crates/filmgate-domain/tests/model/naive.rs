@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{
-    Blame, Catalog, Model, Pool, PoolSummary, Resolution, Route, RoutingSettings, Seconds, Settlement, Shape,
-    Timestamp, TokenId, TokenInfo, TokenStatus, Wanted,
+    Blame, Catalog, Model, Pool, PoolSummary, RateLimit, Resolution, Route, RoutingSettings, Seconds,
+    Settlement, Shape, Timestamp, TokenId, TokenInfo, TokenStatus, Wanted,
 };
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub(crate) struct Token {
 pub(crate) struct Past {
     pub(crate) reserved_at: Timestamp,
     pub(crate) units: u32,
-    /// It was spent before the token came in.
+    /// It was spent before the token came in, or elsewhere.
     pub(crate) opening: bool,
     /// `None` while it is open.
     pub(crate) end: Option<Settlement>,
@@ -78,14 +78,7 @@ pub(crate) enum Refusal {
 
 impl Token {
     pub(crate) fn new(info: &TokenInfo) -> Self {
-        let opening = info.opening.map(|(at, units)| Past {
-            reserved_at: at,
-            units,
-            opening: true,
-            end: Some(Settlement { spent_at: Some(at), slot_until: None }),
-            is_submission: false,
-            came_back: false,
-        });
+        let opening = info.opening.map(|(at, units)| Past::elsewhere(at, units));
         let mut token = Self {
             id: info.id,
             pool: "".into(),
@@ -197,6 +190,25 @@ impl Token {
         self.history.iter().flat_map(of_past).chain(self.pause_until)
     }
 
+    /// With fewer units left at the upstream than here, somebody else spent the others. They replace what was
+    /// known to be spent so, and are never fewer.
+    fn spend_elsewhere(&mut self, pool: &Pool, told: RateLimit, now: Timestamp) {
+        let Some(quota) = pool.quota else { return };
+        let gone = |past: &&Past| past.opening && past.is_gone(Some(pool), now);
+        let known: u32 = self.history.iter().filter(gone).map(|past| past.units).sum();
+        let own = self.reserved() + self.spent(Some(pool), now) - known;
+        let elsewhere = quota.units.saturating_sub(told.remaining).saturating_sub(own);
+        if elsewhere > known {
+            let back = now + told.reset.unwrap_or(quota.window);
+            let past = Past::elsewhere(back - quota.window, elsewhere);
+            // Open reservations are known by their places.
+            match self.history.iter().position(|past| past.opening) {
+                Some(place) => self.history[place] = past,
+                None => self.history.push(past),
+            }
+        }
+    }
+
     fn pause(&mut self, until: Timestamp) {
         if !self.disabled && !self.expired {
             self.pause_until = self.pause_until.max(Some(until));
@@ -205,6 +217,12 @@ impl Token {
 }
 
 impl Past {
+    /// Units that no reservation tells of.
+    fn elsewhere(at: Timestamp, units: u32) -> Self {
+        let end = Some(Settlement { spent_at: Some(at), slot_until: None });
+        Self { reserved_at: at, units, opening: true, end, is_submission: false, came_back: false }
+    }
+
     fn spent_at(&self) -> Option<Timestamp> {
         self.end?.spent_at
     }
@@ -285,6 +303,20 @@ impl Naive {
                 }
                 token.pause(now + FIRST_PAUSE * 2u32.pow((token.refusals_in_a_row - 1).min(16)));
             }
+        }
+    }
+
+    pub(crate) fn heed(&mut self, id: TokenId, told: RateLimit, now: Timestamp) {
+        if told.reset == Some(Duration::ZERO) {
+            return;
+        }
+        let pool = self.token(id).and_then(|token| self.pool(&token.pool)).cloned();
+        let Some(token) = self.token_mut(id) else { return };
+        if let Some(pool) = pool.filter(|_| told.in_units) {
+            token.spend_elsewhere(&pool, told, now);
+        }
+        if let Some(reset) = told.reset.filter(|_| told.remaining == 0) {
+            token.pause(now + reset);
         }
     }
 

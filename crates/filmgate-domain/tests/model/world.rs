@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{
-    AspectRatio, Capability, Catalog, Cost, Model, Pool, Quota, Resolution, RoutingSettings, Seconds, Shape,
+    AspectRatio, Capability, Catalog, Cost, Model, Pool, Quota, RateLimit, Resolution, RoutingSettings,
+    Seconds, Shape,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -33,6 +34,7 @@ pub(crate) enum Op {
     Refuse { token: i64 },
     RateLimit { token: i64, pause: Option<Duration> },
     Cool { token: i64, pause: Duration },
+    Heed { token: i64, told: RateLimit },
     Disable { token: i64 },
     Enable { token: i64 },
     Reset { token: i64 },
@@ -129,6 +131,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (TOKENS, option::of(ticks(0..=9)))
             .prop_map(|(token, pause)| Op::RateLimit { token, pause }),
         1 => (TOKENS, ticks(0..=9)).prop_map(|(token, pause)| Op::Cool { token, pause }),
+        3 => (TOKENS, told()).prop_map(|(token, told)| Op::Heed { token, told }),
         2 => TOKENS.prop_map(|token| Op::Disable { token }),
         2 => TOKENS.prop_map(|token| Op::Enable { token }),
         2 => TOKENS.prop_map(|token| Op::Reset { token }),
@@ -140,6 +143,15 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Restart),
     ];
     prop_oneof![3 => often, 1 => seldom]
+}
+
+fn told() -> impl Strategy<Value = RateLimit> {
+    let remaining = prop_oneof![1 => Just(0), 2 => 0..=12u32];
+    (remaining, option::of(ticks(0..=9)), any::<bool>()).prop_map(|(remaining, reset, in_units)| RateLimit {
+        remaining,
+        reset,
+        in_units,
+    })
 }
 
 fn resolution() -> impl Strategy<Value = Resolution> {

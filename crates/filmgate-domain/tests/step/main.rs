@@ -28,11 +28,13 @@ const TABLE: &str = "
   queued     no-token-at-all     -> failed     no_token_available    -             -            disk end
   queued     cancelled           -> failed     cancelled             -             -            disk end
   queued     recovered           -> queued     -                     -             -            -    route+0s
+  queued     restored            -> failed     outcome_unknown       -             -            disk end
   queued     deadline            -> failed     deadline_exceeded     -             -            disk end
 
   reserved   sending             -> submitting -                     -             -            disk send
   reserved   cancelled           -> failed     cancelled             free          -            disk end
   reserved   recovered           -> reserved   -                     -             -            -    submit
+  reserved   restored            -> failed     outcome_unknown       charged,held  -            disk end
   reserved   deadline            -> failed     deadline_exceeded     free          -            disk end
 
   submitting accepted            -> running    -                     -             used         disk poll
@@ -46,6 +48,7 @@ const TABLE: &str = "
   submitting unknown             -> failed     outcome_unknown       charged,held  -            disk end
   submitting cancelled           -> failed     cancelled             charged,held  -            disk end
   submitting recovered           -> failed     outcome_unknown       charged,held  -            disk end
+  submitting restored            -> failed     outcome_unknown       charged,held  -            disk end
   submitting deadline            -> failed     deadline_exceeded     charged,held  -            disk end
 
   running    pending             -> running    -                     -             -            -    poll
@@ -61,12 +64,13 @@ const TABLE: &str = "
   delivering fetched             -> completed  -                     -             -            disk end
   delivering fetch-failed-once   -> delivering -                     -             -            -    fetch+2s
   delivering fetch-failed        -> failed     no_video              -             -            disk end
+  delivering not-kept            -> delivering -                     -             -            -    fetch+5s
   delivering done                -> delivering -                     -             -            -    fetch+0s
   delivering cancelled           -> failed     cancelled             -             -            disk end
   delivering recovered           -> delivering -                     -             -            -    fetch+0s
 ";
 
-const EVENTS: [&str; 27] = [
+const EVENTS: [&str; 29] = [
     "reserved",
     "no-token-for-now",
     "no-token-in-time",
@@ -93,6 +97,8 @@ const EVENTS: [&str; 27] = [
     "fetch-failed",
     "cancelled",
     "recovered",
+    "restored",
+    "not-kept",
     "deadline",
 ];
 
@@ -370,6 +376,8 @@ fn event(name: &str) -> Event {
         "fetch-failed" => fetch_failed(false),
         "cancelled" => Event::Cancelled,
         "recovered" => Event::Recovered,
+        "restored" => Event::Restored,
+        "not-kept" => Event::NotKept,
         "deadline" => Event::DeadlinePassed,
         other => panic!("there is no event {other}"),
     }

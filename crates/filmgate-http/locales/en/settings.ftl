@@ -46,6 +46,7 @@ settings-audit-about = What operators did, latest first, on this page, by the AP
 settings-audit-action = Action begins with
 settings-audit-subject = Done to
 settings-audit-none = There are no such entries.
+settings-actor-admin = with the admin key
 settings-column-time = Time
 settings-column-action = Action
 settings-column-subject = Done to

@@ -42,6 +42,7 @@ settings-audit-about = 管理员通过本页面、API 或命令行所做的操�
 settings-audit-action = 操作前缀
 settings-audit-subject = 对象
 settings-audit-none = 没有符合的记录。
+settings-actor-admin = 使用管理密钥
 settings-column-time = 时间
 settings-column-action = 操作
 settings-column-subject = 对象

@@ -41,8 +41,11 @@ pub(crate) async fn list(
     let (entries, has_more) = page_of(&app, filter).await?;
     let entries: Vec<Value> = entries
         .iter()
-        .map(|AuditEntry { id, at, via, action, subject, detail }| {
-            json!({ "id": id, "at": at, "via": via, "action": action, "subject": subject, "detail": detail })
+        .map(|AuditEntry { id, at, via, actor, action, subject, detail }| {
+            json!({
+                "id": id, "at": at, "via": via, "actor": actor, "action": action, "subject": subject,
+                "detail": detail,
+            })
         })
         .collect();
     Ok(Json(json!({ "entries": entries, "has_more": has_more })))

@@ -57,7 +57,7 @@ pub(crate) async fn list(State(app): State<App>, _: Operator) -> Answer {
 /// stays as it is, and null is no limit.
 pub(crate) async fn change(
     State(app): State<App>,
-    _: Operator,
+    operator: Operator,
     Name(text): Name,
     Body(body): Body,
 ) -> Answer {
@@ -73,7 +73,7 @@ pub(crate) async fn change(
     };
     limits.finish(&[])?;
     let caller = find(&app, &text).await?;
-    allow(&app, By::Api, caller.id, change).await?;
+    allow(&app, operator.by(), caller.id, change).await?;
     let view = views(&app).await?.into_iter().find(|view| view.caller.id == caller.id);
     Ok(Json(render(&view.ok_or_else(Refusal::storage)?)))
 }

@@ -265,17 +265,17 @@ pub(crate) async fn show(State(app): State<App>, _: Operator) -> Json<Value> {
     Json(json!({ "file": app.configuration.file(), "config": app.configuration.show() }))
 }
 
-pub(crate) async fn reload(State(app): State<App>, _: Operator) -> Answer {
-    read_anew(&app, By::Api).await?;
+pub(crate) async fn reload(State(app): State<App>, operator: Operator) -> Answer {
+    read_anew(&app, operator.by()).await?;
     Ok(Json(json!({ "reloaded": true })))
 }
 
 /// `{"set": {"video.upgrade_reserve": 0.5}}`
-pub(crate) async fn change(State(app): State<App>, _: Operator, Body(body): Body) -> Answer {
+pub(crate) async fn change(State(app): State<App>, operator: Operator, Body(body): Body) -> Answer {
     let mut fields = Fields::from_json(&body)?;
     let values = set(&mut fields)?;
     fields.finish(&[])?;
-    apply(&app, By::Api, &values).await?;
+    apply(&app, operator.by(), &values).await?;
     Ok(Json(json!({ "changed": values.len() })))
 }
 
@@ -283,8 +283,8 @@ pub(crate) async fn undo_would(State(app): State<App>, _: Operator) -> Answer {
     Ok(Json(json!({ "changes": app.configuration.undo_would()? })))
 }
 
-pub(crate) async fn undo(State(app): State<App>, _: Operator) -> Answer {
-    Ok(Json(json!({ "changes": undo_last(&app, By::Api).await? })))
+pub(crate) async fn undo(State(app): State<App>, operator: Operator) -> Answer {
+    Ok(Json(json!({ "changes": undo_last(&app, operator.by()).await? })))
 }
 
 /// The values of `{"set": {…}}`, as TOML.

@@ -94,7 +94,7 @@ fn span(text: &str) -> Result<Duration, Refusal> {
     Ok(Duration::from_secs(u64::from(number) * unit))
 }
 
-fn moment(text: &str, field: &str) -> Result<Timestamp, Refusal> {
+pub(crate) fn moment(text: &str, field: &str) -> Result<Timestamp, Refusal> {
     let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok().map(|at| at.timestamp());
     let found = text.parse::<jiff::Timestamp>().ok().or_else(local);
     found.map(|at| Timestamp::from_millis(at.as_millisecond())).ok_or_else(|| {

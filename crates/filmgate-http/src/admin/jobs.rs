@@ -51,13 +51,13 @@ pub(crate) async fn show(State(app): State<App>, _: Operator, Name(text): Name) 
     Ok(Json(render(&job)))
 }
 
-pub(crate) async fn cancel(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let job = end(&app, By::Api, read_id(&text)?).await?;
+pub(crate) async fn cancel(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    let job = end(&app, operator.by(), read_id(&text)?).await?;
     Ok(Json(render(&job)))
 }
 
-pub(crate) async fn again(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let job = make_again(&app, By::Api, read_id(&text)?).await?;
+pub(crate) async fn again(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    let job = make_again(&app, operator.by(), read_id(&text)?).await?;
     Ok(Json(render(&job)))
 }
 

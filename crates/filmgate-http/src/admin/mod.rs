@@ -8,6 +8,7 @@ pub(crate) mod intake;
 pub(crate) mod job_query;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod ledger;
 pub(crate) mod pools;
 pub(crate) mod preview;
 pub(crate) mod tokens;
@@ -44,6 +45,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/tokens/{id}/reset", post(tokens::reset))
         .route("/tokens/{id}/forgive", post(tokens::forgive))
         .route("/pools", get(pools::list))
+        .route("/ledger", get(ledger::show))
         .route("/route", get(pools::route))
         .route("/upstreams/{name}/check", post(pools::check))
         .route("/jobs", get(jobs::list))

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::intake::{self, Fate, Intake};
 use super::{AdminError, id};
 use crate::App;
-use crate::auth::{By, Operator};
+use crate::auth::{By, Operator, read_only};
 use crate::extract::{Body, Name, Params};
 use crate::fields::malformed;
 use crate::refusal::Refusal;
@@ -100,14 +100,14 @@ pub(crate) struct ImportQuery {
 /// Adds the tokens of a text. What is no token is reported; the others are added all the same.
 pub(crate) async fn import(
     State(app): State<App>,
-    _: Operator,
+    operator: Operator,
     Params(query): Params<ImportQuery>,
     Body(body): Body,
 ) -> Answer {
     let text = str::from_utf8(&body).map_err(|_| Refusal::invalid("body", "the text is not UTF-8"))?;
     let intake = Intake::read(&app, text, query.pool.as_deref());
     if !query.dry_run {
-        return Ok(Json(intake.apply(&app, By::Api).await?.json()));
+        return Ok(Json(intake.apply(&app, operator.by()).await?.json()));
     }
     let fates = intake.fates(&app).await?;
     let would_add = fates.iter().filter(|fate| matches!(fate, Fate::New | Fate::Back(_))).count();
@@ -126,10 +126,13 @@ pub(crate) struct ExportQuery {
 /// All tokens in the original's form; with `secrets=true` such that they can be imported elsewhere.
 pub(crate) async fn export(
     State(app): State<App>,
-    _: Operator,
+    operator: Operator,
     Params(query): Params<ExportQuery>,
 ) -> Answer {
-    Ok(Json(intake::export(&app, By::Api, query.secrets).await))
+    if query.secrets && !operator.sees_secrets() {
+        return Err(read_only().into());
+    }
+    Ok(Json(intake::export(&app, operator.by(), query.secrets).await))
 }
 
 // ---- what is done to tokens ----
@@ -182,31 +185,31 @@ pub(crate) async fn label(
     Ok(())
 }
 
-async fn switch(app: &App, text: &str, deed: Deed) -> Answer {
-    change_one(app, By::Api, id(text, "tok_7")?, deed).await?;
+async fn switch(app: &App, operator: Operator, text: &str, deed: Deed) -> Answer {
+    change_one(app, operator.by(), id(text, "tok_7")?, deed).await?;
     Ok(Json(render(&find(app, text)?)))
 }
 
-pub(crate) async fn enable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    switch(&app, &text, Deed::Enable).await
+pub(crate) async fn enable(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    switch(&app, operator, &text, Deed::Enable).await
 }
 
-pub(crate) async fn disable(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    switch(&app, &text, Deed::Disable).await
+pub(crate) async fn disable(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    switch(&app, operator, &text, Deed::Disable).await
 }
 
-pub(crate) async fn reset(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    switch(&app, &text, Deed::Reset).await
+pub(crate) async fn reset(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    switch(&app, operator, &text, Deed::Reset).await
 }
 
-pub(crate) async fn forgive(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    take_back(&app, By::Api, id(&text, "tok_7")?).await?;
+pub(crate) async fn forgive(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    take_back(&app, operator.by(), id(&text, "tok_7")?).await?;
     Ok(Json(render(&find(&app, &text)?)))
 }
 
-pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
+pub(crate) async fn remove(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
     let token: TokenId = id(&text, "tok_7")?;
-    change_one(&app, By::Api, token, Deed::Remove).await?;
+    change_one(&app, operator.by(), token, Deed::Remove).await?;
     Ok(Json(json!({ "id": token, "removed": true })))
 }
 
@@ -229,7 +232,7 @@ struct BulkFilter {
 }
 
 /// Does the same with many tokens: those named, or those that match.
-pub(crate) async fn bulk(State(app): State<App>, _: Operator, Body(body): Body) -> Answer {
+pub(crate) async fn bulk(State(app): State<App>, operator: Operator, Body(body): Body) -> Answer {
     let request: BulkRequest = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
     let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == request.action);
     let deed = deed.ok_or_else(|| Refusal::invalid("action", "use enable, disable, reset or remove"))?;
@@ -241,6 +244,6 @@ pub(crate) async fn bulk(State(app): State<App>, _: Operator, Body(body): Body) 
         }
         _ => return Err(Refusal::invalid("ids", "give either `ids` or a `filter`").into()),
     };
-    let Changed { done, unknown } = change(&app, By::Api, &ids, deed).await?;
+    let Changed { done, unknown } = change(&app, operator.by(), &ids, deed).await?;
     Ok(Json(json!({ "action": deed.as_str(), "done": done.len(), "unknown": unknown })))
 }

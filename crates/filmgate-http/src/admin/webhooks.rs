@@ -144,11 +144,16 @@ pub(crate) async fn send_again(app: &App, by: By, delivery: &str) -> Result<Deli
 }
 
 /// `{"url": …}`, or null for none.
-pub(crate) async fn set(State(app): State<App>, _: Operator, Name(text): Name, Body(body): Body) -> Answer {
+pub(crate) async fn set(
+    State(app): State<App>,
+    operator: Operator,
+    Name(text): Name,
+    Body(body): Body,
+) -> Answer {
     let mut fields = Fields::from_json(&body)?;
     let url = fields.text("url")?;
     fields.finish(&[])?;
-    let Changed { caller, url, secret, .. } = set_address(&app, By::Api, &text, url).await?;
+    let Changed { caller, url, secret, .. } = set_address(&app, operator.by(), &text, url).await?;
     let mut answer = json!({ "caller": caller.id, "caller_name": caller.name, "url": url });
     if let Some(secret) = secret {
         answer["secret"] = json!(secret.expose());
@@ -156,21 +161,21 @@ pub(crate) async fn set(State(app): State<App>, _: Operator, Name(text): Name, B
     Ok(Json(answer))
 }
 
-pub(crate) async fn rotate(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let Changed { caller, secret, previous_until, .. } = new_secret_of(&app, By::Api, &text).await?;
+pub(crate) async fn rotate(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    let Changed { caller, secret, previous_until, .. } = new_secret_of(&app, operator.by(), &text).await?;
     Ok(Json(json!({
         "caller": caller.id, "caller_name": caller.name, "secret": secret.as_ref().map(Secret::expose),
         "previous_until": previous_until,
     })))
 }
 
-pub(crate) async fn remove(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let caller = take_away(&app, By::Api, &text).await?;
+pub(crate) async fn remove(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    let caller = take_away(&app, operator.by(), &text).await?;
     Ok(Json(json!({ "caller": caller.id, "caller_name": caller.name, "removed": true })))
 }
 
-pub(crate) async fn test(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    let Tested { caller, id, url, status, error } = send_test(&app, By::Api, &text).await?;
+pub(crate) async fn test(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    let Tested { caller, id, url, status, error } = send_test(&app, operator.by(), &text).await?;
     Ok(Json(json!({
         "id": id.to_string(), "caller": caller.id, "caller_name": caller.name, "url": url,
         "delivered": error.is_none(), "status": status, "error": error,
@@ -215,8 +220,8 @@ pub(crate) async fn deliveries(
     Ok(Json(json!({ "deliveries": deliveries, "has_more": has_more })))
 }
 
-pub(crate) async fn retry(State(app): State<App>, _: Operator, Name(text): Name) -> Answer {
-    Ok(Json(render(&send_again(&app, By::Api, &text).await?)))
+pub(crate) async fn retry(State(app): State<App>, operator: Operator, Name(text): Name) -> Answer {
+    Ok(Json(render(&send_again(&app, operator.by(), &text).await?)))
 }
 
 fn render(delivery: &Delivery) -> Value {

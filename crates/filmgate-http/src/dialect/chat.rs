@@ -22,6 +22,7 @@ use crate::dialect::{Draft, Names, choice, openai, report};
 use crate::fields::Fields;
 use crate::follow::{changed, wait};
 use crate::idempotency::{self, Memo};
+use crate::load::Taken;
 use crate::refusal::{Refusal, bad_spec};
 use crate::serve::Closing;
 use crate::{App, ChatContent};
@@ -187,11 +188,15 @@ fn completion_id(job: JobId) -> String {
 ///
 /// A repeat follows the same job. What it is told of the progress is how things stand then; the rest is what
 /// the first was told, byte for byte.
-pub(crate) fn stream(app: &App, job: Arc<Job>, memo: Memo, closing: Closing) -> Response {
+pub(crate) fn stream(app: &App, job: Arc<Job>, memo: Memo, closing: Closing, place: Taken) -> Response {
     let mut headers = report::headers(&job);
     memo.mark(&mut headers);
     let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
-    (headers, Sse::new(events(app.clone(), job, memo, closing)).keep_alive(ping)).into_response()
+    (
+        headers,
+        Sse::new(events(Following { app: app.clone(), memo, closing, _place: place }, job)).keep_alive(ping),
+    )
+        .into_response()
 }
 
 /// What a stream needs all the time.
@@ -199,6 +204,7 @@ struct Following {
     app: App,
     memo: Memo,
     closing: Closing,
+    _place: Taken,
 }
 
 /// Where a stream stands.
@@ -208,15 +214,10 @@ enum Stage {
     Ending(std::vec::IntoIter<Event>),
 }
 
-fn events(
-    app: App,
-    job: Arc<Job>,
-    memo: Memo,
-    closing: Closing,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let start = (Following { app, memo, closing }, job, Stage::Opening);
+fn events(following: Following, job: Arc<Job>) -> impl Stream<Item = Result<Event, Infallible>> {
+    let start = (following, job, Stage::Opening);
     futures_util::stream::unfold(start, |(following, mut job, mut stage)| async move {
-        let Following { app, memo, closing } = &following;
+        let Following { app, memo, closing, .. } = &following;
         loop {
             match stage {
                 Stage::Opening => {

@@ -7,12 +7,15 @@ use crate::App;
 use crate::auth::Caller;
 use crate::dialect::{Draft, Names};
 use crate::inputs::{Looks, Need, Ready};
+use crate::load::Taken;
 use crate::refusal::{Refusal, bad_spec};
 
 /// What a job is about, and the files among its inputs.
 pub(crate) struct Made {
     pub(crate) spec: VideoSpec,
     pub(crate) files: Vec<Bytes>,
+    /// The memory of those that were fetched: to be kept for as long as they are.
+    pub(crate) rooms: Vec<Taken>,
 }
 
 /// Looks at the inputs of a draft and works out what is asked.
@@ -43,9 +46,10 @@ pub(crate) async fn make(app: &App, caller: Caller, draft: Draft, names: Names) 
         (Shape { resolution, seconds, aspect_ratio }, None)
     };
     let model = model.map(String::into_boxed_str).or(source_model).unwrap_or_else(|| named.into());
+    let rooms = ready.iter_mut().filter_map(|r| r.room.take()).collect();
     let (inputs, files): (Vec<_>, Vec<_>) = ready.into_iter().map(|r| (r.input, r.file)).unzip();
     let spec = VideoSpec::made_from(model, &prompt, shape, (mode, inputs)).map_err(bad_spec(names.prompt))?;
-    Ok(Made { spec: VideoSpec { added, ..spec }, files: files.into_iter().flatten().collect() })
+    Ok(Made { spec: VideoSpec { added, ..spec }, files: files.into_iter().flatten().collect(), rooms })
 }
 
 /// The form of an edit is that of its source; an extension is longer by what is added.

@@ -134,7 +134,7 @@ pub(crate) async fn admit(
     }
     let choice = draft.choice.clone();
     let first_input = draft.inputs.first().map(|input| input.param.clone());
-    let Made { spec, files } = make(app, caller, draft, names).await?;
+    let Made { spec, files, rooms: _until_they_are_on_disk } = make(app, caller, draft, names).await?;
     let fingerprint = ticket.fingerprint;
     let (keep, memo) = ticket.keep(render);
     let request = Request { caller: caller.0, spec, files, choice, fingerprint, keep };

@@ -117,6 +117,23 @@ fn routing() -> Vec<Operation> {
     )
     .json(200, "PoolList", "All pools.")
     .errors(Errors::OpenAi, [401]);
+    let ledger = Operation::new(
+        Tag::Routing,
+        ("get", "/admin/v1/ledger"),
+        "getLedger",
+        "What every token and pool reserved and spent over a period",
+    )
+    .about(
+        "Sums over attempts, in units. Of every line `carried + reserved = charged + given_back + open`, and of \
+             every balance `granted + over = available + reserved + spent`. Without a period: today so far.",
+    )
+    .query("day", text(), "A day in UTC, such as `2026-11-23`.")
+    .query("from", text(), "Or from then on, such as `2026-11-23T14:20:00Z`; at most 31 days.")
+    .query("to", text(), "With `from`: before then; without it, until now.")
+    .query("pool", text(), "Only this pool and its tokens.")
+    .query("token", text(), "Only this token's lines; the pools stay whole.")
+    .json(200, "Ledger", "The ledger.")
+    .errors(Errors::OpenAi, [400, 401, 503]);
     let route = Operation::new(
         Tag::Routing,
         ("get", "/admin/v1/route"),
@@ -139,7 +156,7 @@ fn routing() -> Vec<Operation> {
     .about("Asks it once for each token, and makes no video.")
     .json(200, "UpstreamChecked", "What it said to each token.")
     .errors(Errors::OpenAi, [401, 404]);
-    vec![pools, route, check]
+    vec![pools, ledger, route, check]
 }
 
 fn jobs() -> Vec<Operation> {
@@ -192,29 +209,31 @@ fn jobs() -> Vec<Operation> {
 }
 
 fn keys() -> Vec<Operation> {
-    let list = Operation::new(Tag::Keys, ("get", "/admin/v1/keys"), "listKeys", "Client keys")
-        .json(200, "KeyList", "All keys, by their first characters.")
-        .errors(Errors::OpenAi, [401, 503]);
-    let create = Operation::new(Tag::Keys, ("post", "/admin/v1/keys"), "createKey", "Make a client key")
+    let list =
+        Operation::new(Tag::Keys, ("get", "/admin/v1/keys"), "listKeys", "Keys of clients and operators")
+            .json(200, "KeyList", "All keys, by their first characters.")
+            .errors(Errors::OpenAi, [401, 503]);
+    let create = Operation::new(Tag::Keys, ("post", "/admin/v1/keys"), "createKey", "Make a key")
         .about(
-            "With `key`, the text of one that applications have already: 409 `key_exists` when it is there, \
-             `key_revoked` when it was.",
+            "`scope` says what it opens: `client`, the videos of its caller; `read_only`, everything below \
+             `/admin` that is read, save secrets; `admin`, everything of the operator's. A key of an operator makes \
+             no videos as a client. With `key`, the text of one that applications have already: 409 `key_exists` \
+             when it is there, `key_revoked` when it was.",
         )
         .body(JSON, schema("KeyRequest"))
         .json(200, "KeyCreated", "The key, which is shown this once.")
         .errors(Errors::OpenAi, [400, 401, 409, 413, 503]);
-    let revoke =
-        Operation::new(Tag::Keys, ("delete", "/admin/v1/keys/{id}"), "revokeKey", "Revoke a client key")
-            .json(200, "KeyRevoked", "It opens nothing any more.")
-            .errors(Errors::OpenAi, [400, 401, 404, 503]);
+    let revoke = Operation::new(Tag::Keys, ("delete", "/admin/v1/keys/{id}"), "revokeKey", "Revoke a key")
+        .json(200, "KeyRevoked", "It opens nothing any more.")
+        .errors(Errors::OpenAi, [400, 401, 404, 503]);
     let rotate = Operation::new(
         Tag::Keys,
         ("post", "/admin/v1/keys/{id}/rotate"),
         "rotateKey",
-        "Replace a client key",
+        "Replace a key",
     )
     .about(
-        "Makes a key of the same name and caller. The one before stays valid for `keep_seconds`, by \
+        "Makes a key of the same name, caller and scope. The one before stays valid for `keep_seconds`, by \
                  default a day. 409 `key_revoked` when it is not valid any more.",
     )
     .body(JSON, schema("KeyRotation"))

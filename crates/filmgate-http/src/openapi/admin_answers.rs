@@ -1,8 +1,9 @@
 //! The schemas of what the operator is answered. Times are milliseconds since 1970.
 
+use filmgate_store::KeyScope;
 use serde_json::{Value, json};
 
-use super::operation::{schema, text};
+use super::operation::{schema, text, word};
 use super::schemas::{TOKEN_STATUSES, count, list, maybe, object, or_null, partial};
 
 pub(super) fn schemas() -> Value {
@@ -18,6 +19,8 @@ pub(super) fn schemas() -> Value {
         "TokenRemoved": object(json!({ "id": text(), "removed": { "const": true } })),
         "Pool": pool(),
         "PoolList": object(json!({ "pools": list(schema("Pool")) })),
+        "LedgerBalance": balance(),
+        "Ledger": ledger(),
         "RouteExplained": route(),
         "UpstreamChecked": checked(),
         "Failure": object(json!({ "code": text(), "message": text(), "fault": schema("Fault") })),
@@ -29,14 +32,16 @@ pub(super) fn schemas() -> Value {
         "Key": key(),
         "KeyList": object(json!({ "keys": list(schema("Key")) })),
         "KeyCreated": object(json!({
-            "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
+            "id": text(), "name": text(), "caller": text(), "caller_name": text(), "scope": schema("KeyScope"),
+            "expires_at": maybe_time(), "key": text(),
         })),
         "KeyRotated": object(json!({
-            "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
-            "previous": text(), "previous_until": time(),
+            "id": text(), "name": text(), "caller": text(), "caller_name": text(), "scope": schema("KeyScope"),
+            "expires_at": maybe_time(), "key": text(), "previous": text(), "previous_until": time(),
         })),
         "Caller": caller(),
         "CallerList": object(json!({ "callers": list(schema("Caller")) })),
+        "KeyScope": word(KeyScope::ALL.map(KeyScope::as_str)),
         "KeyRevoked": object(json!({ "id": text(), "revoked": { "const": true } })),
     })
 }
@@ -106,6 +111,39 @@ fn pool() -> Value {
     }))
 }
 
+fn balance() -> Value {
+    object(json!({
+        "granted": or_null("integer"), "available": or_null("integer"), "reserved": count(), "spent": count(),
+        "elsewhere": { "type": "integer", "minimum": 0, "description": "Of what is spent: what no attempt tells of." },
+        "over": {
+            "type": "integer", "minimum": 0,
+            "description": "Reserved and spent beyond what is granted: a quota that has shrunk, a removed token.",
+        },
+    }))
+}
+
+fn ledger() -> Value {
+    let line = |more: Value| {
+        let ended = object(json!({ "attempts": count(), "charged": count(), "given_back": count() }));
+        let mut line = json!({
+            "pool": text(), "opening": schema("LedgerBalance"), "carried": count(), "reserved": count(),
+            "charged": count(), "given_back": count(), "open": count(),
+            "outcomes": { "type": "object", "additionalProperties": ended },
+            "cost_ticks": { "type": "integer" }, "cost_usd": { "type": "number" },
+            "closing": schema("LedgerBalance"),
+        });
+        for (name, schema) in more.as_object().into_iter().flatten() {
+            line[name] = schema.clone();
+        }
+        list(object(line))
+    };
+    object(json!({
+        "from": time(), "until": time(), "now": time(),
+        "pools": line(json!({ "tokens": count() })),
+        "tokens": line(json!({ "token": text(), "removed": { "type": "boolean" } })),
+    }))
+}
+
 fn route() -> Value {
     let class = json!({
         "tokens": count(), "reason": text(), "until": maybe_time(), "limit": count(),
@@ -153,7 +191,7 @@ fn attempt() -> Value {
 fn key() -> Value {
     object(json!({
         "id": text(), "name": text(), "caller": text(), "caller_name": text(), "key": text(),
-        "created_at": time(), "last_used_at": maybe_time(),
+        "scope": schema("KeyScope"), "created_at": time(), "expires_at": maybe_time(), "last_used_at": maybe_time(),
         "revoked_at": { "type": ["integer", "null"], "description": "It may be ahead: until then the key is valid." },
     }))
 }

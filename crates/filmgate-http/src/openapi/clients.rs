@@ -13,7 +13,7 @@ const FORM: &str = "multipart/form-data";
 const EVENTS: &str = "text/event-stream";
 
 /// What every operation that makes a video can be refused for.
-const REFUSALS: [u16; 9] = [400, 401, 404, 409, 413, 415, 422, 429, 503];
+const REFUSALS: [u16; 10] = [400, 401, 404, 408, 409, 413, 415, 422, 429, 503];
 
 pub(super) fn operations() -> Vec<Operation> {
     [making(), deriving(), looking(), conversing(), files()].into_iter().flatten().collect()
@@ -132,7 +132,7 @@ fn looking() -> Vec<Operation> {
             )
             .answer(200, "The video; in the xAI dialect one at its end.", vec![(JSON, any)])
             .json(202, "XaiVideo", "In the xAI dialect: it is still being made.")
-            .errors(Errors::OfDialect, [400, 401, 404, 503]);
+            .errors(Errors::OfDialect, [400, 401, 404, 429, 503]);
     let delete = Operation::new(Tag::Videos, ("delete", "/v1/videos/{id}"), "deleteVideo", "Delete a video")
         .about("Only a video at its end: 409 before.")
         .json(200, "VideoDeleted", "It is gone, and its file with it.")
@@ -144,7 +144,7 @@ fn looking() -> Vec<Operation> {
              or `video.failed`. The data is what a status request would say.",
             )
             .answer(200, "The events.", vec![(EVENTS, events())])
-            .errors(Errors::OfDialect, [401, 404, 503]);
+            .errors(Errors::OfDialect, [401, 404, 429, 503]);
     let content =
         Operation::new(Tag::Files, ("get", "/v1/videos/{id}/content"), "getVideoContent", "A video's file");
     let content = Operation { tag: Tag::Videos, ..content }.query(

@@ -93,7 +93,7 @@ pub(super) fn schemas() -> Value {
         "AuditTrail": object(json!({
             "entries": list(object(json!({
                 "id": { "type": "integer" }, "at": { "type": "integer" }, "via": word(["page", "api"]),
-                "action": text(), "subject": text(), "detail": text(),
+                "actor": text(), "action": text(), "subject": text(), "detail": text(),
             }))),
             "has_more": { "type": "boolean" },
         })),

@@ -35,18 +35,17 @@ pub(crate) async fn json() -> Response {
 pub(crate) async fn docs() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; base-uri 'none'"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
     ];
     (headers, PAGE.as_str()).into_response()
 }
 
 /// `GET /docs/style.css`
 pub(crate) async fn style() -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, include_str!("style.css")).into_response()
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
 }
 
 fn operations() -> Vec<Operation> {
@@ -89,7 +88,10 @@ fn document(operations: &[Operation]) -> Value {
                     "type": "http", "scheme": "bearer",
                     "description": "A client key, `fg-…`: the operator makes it.",
                 },
-                "admin_key": { "type": "http", "scheme": "bearer", "description": "The operator's key." },
+                "admin_key": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The admin key, or a key of scope `admin`; to look only, one of scope `read_only`.",
+                },
             },
             "schemas": schemas::schemas(),
         },

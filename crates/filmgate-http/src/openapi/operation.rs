@@ -47,7 +47,7 @@ impl Tag {
             Tag::Tokens => "Admin: tokens",
             Tag::Routing => "Admin: pools and routing",
             Tag::Jobs => "Admin: jobs",
-            Tag::Keys => "Admin: callers and client keys",
+            Tag::Keys => "Admin: callers and keys",
             Tag::Webhooks => "Admin: webhooks",
             Tag::Configuration => "Admin: configuration",
             Tag::Audit => "Admin: audit trail",
@@ -199,6 +199,16 @@ impl Operation {
             operation["requestBody"] = json!({ "required": true, "content": content(&self.bodies) });
         }
         let mut answers = Map::new();
+        // Whatever takes a key refuses those of another scope, and slows down whoever guesses.
+        let of_keys = self.tag.key().map_or(Vec::new(), |key| {
+            let error = if key == "client_key" { "DialectError" } else { "Error" };
+            [403, 429].map(|status| (status, error)).to_vec()
+        });
+        for (status, error) in of_keys {
+            let content = content(&[("application/json", schema(error))]);
+            let document = json!({ "description": meaning(status), "content": content });
+            answers.insert(status.to_string(), document);
+        }
         for answer in &self.answers {
             let mut document = json!({ "description": answer.about });
             if !answer.content.is_empty() {
@@ -249,17 +259,24 @@ fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request is wrong; the message says what, and `param` where. Nothing was made.",
         401 => "The key is missing or not valid.",
-        403 => "The link has expired or was altered.",
+        403 => {
+            "The key is valid, and its scope does not reach so far. Of a link: it has expired or was altered."
+        }
         404 => "There is no such thing, or it belongs to somebody else.",
+        408 => "The body came too slowly. Nothing was made.",
         409 => "Not now: something else has to end before.",
         413 => "The body is too large.",
         415 => "The content type is not one of those listed.",
         422 => "The Idempotency-Key came with another body before.",
         429 => {
-            "No token is available for such a video, or the caller's limit is reached; the message says which. \
-             `Retry-After` says when to ask again, if that is known."
+            "No token is available for such a video, a limit is reached (the caller's or that of all), or too many wrong \
+             keys came from that address; the message says which. `Retry-After` says when to ask again, if that is \
+             known."
         }
-        503 => "filmgate is stopping, or cannot reach its storage. Nothing was accepted.",
+        503 => {
+            "filmgate is stopping, cannot reach its storage, or has as many connections as it may. Nothing was \
+             accepted."
+        }
         _ => "An error.",
     }
 }

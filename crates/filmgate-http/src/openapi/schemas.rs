@@ -280,7 +280,10 @@ fn chat_request() -> Value {
 fn admin_requests() -> Value {
     let limit = |about: &str| json!({ "type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX, "description": about });
     let token = json!({ "anyOf": [text(), { "type": "object", "required": ["token"], "properties": { "token": text() } }] });
-    let name = json!({ "type": "string", "minLength": 1, "maxLength": 80 });
+    let name = json!({
+        "type": "string", "minLength": 1, "maxLength": 80, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    });
+    let expires = |about: &str| json!({ "type": "integer", "minimum": 1, "maximum": 315_360_000, "description": about });
     json!({
         "TokenImport": {
             "anyOf": [
@@ -293,13 +296,15 @@ fn admin_requests() -> Value {
             json!({
                 "name": name,
                 "caller": {
-                    "type": "string", "maxLength": 80,
+                    "type": "string", "maxLength": 80, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
                     "description": "Keys of one caller see the same videos; without it, the name.",
                 },
                 "key": {
                     "type": "string", "minLength": 6, "maxLength": 512, "pattern": "^[!-~]*$",
-                    "description": "A key that applications have already; without it, a fresh one is made.",
+                    "description": "A client key that applications have already; without it, a fresh one is made.",
                 },
+                "scope": schema("KeyScope"),
+                "expires_in_seconds": expires("From then on it opens nothing; without it, until it is revoked."),
             }),
             ["name"],
         ),
@@ -309,6 +314,7 @@ fn admin_requests() -> Value {
                     "type": "integer", "minimum": 0, "maximum": 2_592_000, "default": 86_400,
                     "description": "How long the key before stays valid; 0: not at all.",
                 },
+                "expires_in_seconds": expires("Without it, the new key expires when the one before would have."),
             }),
             [],
         ),

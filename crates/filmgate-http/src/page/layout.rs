@@ -3,6 +3,7 @@
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
+use super::locked::lock;
 use super::look::{Look, Theme};
 use super::session::Visitor;
 use super::words::Lang;
@@ -62,7 +63,8 @@ pub(super) fn page(visitor: &Visitor, section: Section, title: &str, body: &Mark
         }
         main #main tabindex="-1" {
             h1 { (title) }
-            (body)
+            @if visitor.is_read_only() { p.note { (look.t("read-only")) } }
+            @if visitor.is_read_only() { (lock(&body.0)) } @else { (body) }
         }
         footer {
             (choices(look))

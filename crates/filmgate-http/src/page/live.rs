@@ -13,6 +13,7 @@ use maud::Markup;
 use crate::App;
 use crate::serve::Closing;
 
+use super::locked::lock;
 use super::session::Visitor;
 
 /// How often a region is rendered.
@@ -71,6 +72,7 @@ where
             }
             match (self.render)().await {
                 Live::Html(markup) => {
+                    let markup = if self.visitor.is_read_only() { lock(&markup.0) } else { markup };
                     let html = markup.into_string();
                     if self.shown.as_ref() != Some(&html) {
                         self.shown = Some(html.clone());

@@ -1,12 +1,12 @@
 //! The operator's page, `/admin`: rendered here, live by server-sent events, and usable without its script.
 
 mod assets;
-mod brake;
 mod chart;
 mod clients;
 mod forms;
 mod layout;
 mod live;
+mod locked;
 mod look;
 mod origin;
 mod overview;
@@ -24,9 +24,8 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
-pub(crate) use brake::Brake;
 pub(crate) use clients::FreshKeys;
-pub(crate) use session::Sessions;
+pub(crate) use session::{FREE_TRIES, Sessions};
 
 use crate::App;
 use crate::extract::BodyLimit;

@@ -87,7 +87,7 @@ impl Event {
         secrets: &[Secret],
     ) -> Result<Answered, OutsideError> {
         let body = self.body();
-        let headers = headers(self.id, app.engine.now(), &body, secrets);
+        let headers = headers(self.id, app.engine.time_elsewhere(), &body, secrets);
         let (outside, time) = (app.engine.settings().outside.clone(), app.settings.load().webhooks.timeout);
         outside.post(url, headers, Bytes::from(body), time).await
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use filmgate_domain::*;
-use filmgate_store::{Asked, Caller, CallerLimits, KeyRecord, Spent, StoreError, hash_key};
+use filmgate_store::{Asked, Caller, CallerLimits, KeyRecord, KeyScope, NewKey, Spent, StoreError, hash_key};
 
 use crate::{at, people, queued, reserved, stores};
 
@@ -23,12 +23,25 @@ async fn a_caller_is_known_by_its_name() {
     }
 }
 
+/// A client key without an end.
+fn key(caller: CallerId, name: &str, text: &str, made: u64) -> NewKey {
+    NewKey {
+        caller,
+        name: name.to_owned(),
+        hash: hash_key(text),
+        hint: text.chars().take(6).collect(),
+        scope: KeyScope::Client,
+        expires_at: None,
+        created_at: at(made),
+    }
+}
+
 #[tokio::test]
 async fn a_key_is_listed_used_and_revoked() {
     for place in stores() {
         let store = place.open();
         let caller = store.add_caller("studio", at(0)).await.unwrap();
-        let id = store.add_key(caller, "laptop", hash_key("fg-secret"), "fg-sec", at(1)).await.unwrap();
+        let id = store.add_key(key(caller, "laptop", "fg-secret", 1)).await.unwrap();
         let mut expected = KeyRecord {
             id,
             caller,
@@ -36,7 +49,9 @@ async fn a_key_is_listed_used_and_revoked() {
             name: "laptop".to_owned(),
             hint: "fg-sec".to_owned(),
             hash: hash_key("fg-secret"),
+            scope: KeyScope::Client,
             created_at: at(1),
+            expires_at: None,
             last_used_at: None,
             revoked_at: None,
         };
@@ -60,10 +75,10 @@ async fn a_key_is_added_once_and_for_a_known_caller() {
     for place in stores() {
         let store = place.open();
         let caller = store.add_caller("studio", at(0)).await.unwrap();
-        store.add_key(caller, "one", hash_key("a"), "a", at(1)).await.unwrap();
-        assert!(store.add_key(caller, "two", hash_key("a"), "a", at(1)).await.is_err());
+        store.add_key(key(caller, "one", "a", 1)).await.unwrap();
+        assert!(store.add_key(key(caller, "two", "a", 1)).await.is_err());
         let missing = StoreError::Missing { what: "caller", id: "caller_99".to_owned() };
-        assert_eq!(store.add_key(CallerId(99), "three", hash_key("b"), "b", at(1)).await, Err(missing));
+        assert_eq!(store.add_key(key(CallerId(99), "three", "b", 1)).await, Err(missing));
         assert_eq!(store.keys().await.unwrap().len(), 1);
     }
 }
@@ -90,26 +105,52 @@ async fn a_key_is_replaced_and_stays_valid_for_a_while() {
     for place in stores() {
         let store = place.open();
         let caller = store.add_caller("studio", at(0)).await.unwrap();
-        let old = store.add_key(caller, "laptop", hash_key("a"), "a", at(1)).await.unwrap();
-        let new = store.rotate_key(old, hash_key("b"), "b", at(100), at(10)).await.unwrap().unwrap();
+        let old = store.add_key(key(caller, "laptop", "a", 1)).await.unwrap();
+        let new = store.rotate_key(old, key(caller, "", "b", 10), at(100)).await.unwrap().unwrap();
         let [before, after] = &store.keys().await.unwrap()[..] else { panic!("two keys") };
         assert_eq!((before.id, before.revoked_at), (old, Some(at(100))));
         assert!(before.is_valid(at(99)) && !before.is_valid(at(100)));
         let expected = (new, caller, "laptop", "b", at(10), None);
-        let KeyRecord { id, caller, name, hint, created_at, revoked_at, .. } = after;
-        assert_eq!((*id, *caller, &**name, &**hint, *created_at, *revoked_at), expected);
+        let KeyRecord { id, caller: of, name, hint, created_at, revoked_at, .. } = after;
+        assert_eq!((*id, *of, &**name, &**hint, *created_at, *revoked_at), expected);
 
         // Its end does not move back, only forward.
-        assert!(store.rotate_key(old, hash_key("c"), "c", at(500), at(20)).await.unwrap().is_some());
+        assert!(store.rotate_key(old, key(caller, "", "c", 20), at(500)).await.unwrap().is_some());
         assert_eq!(store.keys().await.unwrap()[0].revoked_at, Some(at(100)));
         assert!(!store.revoke_key(old, at(200)).await.unwrap());
         assert!(store.revoke_key(old, at(30)).await.unwrap());
         assert_eq!(store.keys().await.unwrap()[0].revoked_at, Some(at(30)));
 
-        let hash = hash_key("d");
-        assert_eq!(store.rotate_key(old, hash, "d", at(500), at(30)).await.unwrap(), None);
-        assert_eq!(store.rotate_key(KeyId(99), hash, "d", at(500), at(40)).await.unwrap(), None);
+        let late = |made| key(caller, "", "d", made);
+        assert_eq!(store.rotate_key(old, late(30), at(500)).await.unwrap(), None);
+        assert_eq!(store.rotate_key(KeyId(99), late(40), at(500)).await.unwrap(), None);
         assert_eq!(store.keys().await.unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_key_ends_when_it_expires_and_what_takes_its_place_opens_no_more() {
+    for place in stores() {
+        let store = place.open();
+        let caller = store.add_caller("ops", at(0)).await.unwrap();
+        let looking =
+            NewKey { scope: KeyScope::ReadOnly, expires_at: Some(at(50)), ..key(caller, "grafana", "a", 1) };
+        let old = store.add_key(looking).await.unwrap();
+        let [before] = &store.keys().await.unwrap()[..] else { panic!("one key") };
+        assert!(before.is_valid(at(49)) && !before.is_valid(at(50)));
+
+        // Whatever scope the new one claims.
+        let claim = NewKey { scope: KeyScope::Admin, expires_at: Some(at(90)), ..key(caller, "", "b", 10) };
+        store.rotate_key(old, claim, at(70)).await.unwrap().unwrap();
+        let [before, after] = &store.keys().await.unwrap()[..] else { panic!("two keys") };
+        assert_eq!((before.revoked_at, before.ends_at()), (Some(at(70)), Some(at(50))));
+        assert_eq!(
+            (after.scope, after.expires_at, &*after.name),
+            (KeyScope::ReadOnly, Some(at(90)), "grafana")
+        );
+
+        let late = NewKey { created_at: at(50), ..key(caller, "", "c", 50) };
+        assert_eq!(store.rotate_key(old, late, at(500)).await.unwrap(), None, "it has expired");
     }
 }
 

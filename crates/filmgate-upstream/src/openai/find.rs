@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use crate::Lost;
-use crate::client::Client;
+use crate::client::{Client, Reply};
 use crate::lenient::is_usable_id;
 
 /// How far the upstream's clock may be behind ours.
@@ -30,7 +30,7 @@ pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Re
         let mut query = vec![("limit", "100"), ("order", "desc")];
         query.extend(after.as_deref().map(|id| ("after", id)));
         let request = client.request(&call, Method::GET, &["videos"])?.query(&query);
-        let (status, body) = client.answer(&call, request).await?;
+        let Reply { status, body, .. } = client.answer(&call, request).await?;
         let garbage = |what: &str| call.garbage(status, what, &body);
         let page = Page::parse(&body).ok_or_else(|| garbage("with something that is no list of videos"))?;
         for video in &page.videos {

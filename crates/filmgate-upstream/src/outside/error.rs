@@ -35,6 +35,9 @@ pub enum OutsideError {
     /// There is more than the limit, in bytes.
     #[error("what is at the address is larger than the {0} bytes that are allowed")]
     TooLarge(usize),
+    /// There is no room for it.
+    #[error("there is no room for what is at the address at the moment")]
+    NoRoom,
     /// The whole took longer than it may.
     #[error("the server of the address did not finish within {0:?}")]
     TooSlow(Duration),

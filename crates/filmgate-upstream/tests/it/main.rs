@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{AspectRatio, JobId, Resolution, Seconds, Secret, Shape};
-use filmgate_upstream::{Body, Kind, Order, Upstream, UpstreamSettings, connect};
+use filmgate_upstream::{Body, Kind, Order, RateLimits, Upstream, UpstreamSettings, connect};
 
 /// A token with characters that encodings change.
 const TOKEN: &str = "xai-tok/en+0123456789=abcdefghijklmnop";
@@ -36,6 +36,7 @@ fn settings(base_url: &str) -> UpstreamSettings {
         credential_header: "authorization".into(),
         credential_prefix: "Bearer ".into(),
         proxy: None,
+        rate_limits: RateLimits::Pause,
         connect_timeout: Duration::from_secs(20),
         header_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(20),

@@ -70,7 +70,7 @@ async fn a_check_asks_for_models(#[case] answer: Vec<u8>, #[case] expected: Chec
 
 async fn read(server: &Server) -> Vec<u8> {
     let upstream = openai(&server.base());
-    let polled = upstream.poll(&token(), ID).await.unwrap();
+    let polled = upstream.poll(&token(), ID).await.unwrap().polled;
     let filmgate_domain::Polled::Done { url, .. } = polled else { panic!("{polled:?}") };
     let mut file = upstream.fetch(&token(), &url).await.unwrap();
     let mut all = Vec::new();

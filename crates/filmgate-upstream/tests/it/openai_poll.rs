@@ -11,7 +11,7 @@ use crate::token;
 
 async fn polled(body: &Value) -> Polled {
     let server = Server::answering([ok(&body.to_string())]).await;
-    let polled = openai(&server.base()).poll(&token(), ID).await.unwrap();
+    let polled = openai(&server.base()).poll(&token(), ID).await.unwrap().polled;
     // Without the port, which is another each time.
     match polled {
         Polled::Done { url, cost_ticks } => {
@@ -100,14 +100,14 @@ async fn a_url_is_used_where_filmgate_goes_there(#[case] url: Value, #[case] exp
         json!({ "status": "completed", "url": url, "video_url": "https://elsewhere.example.com/v.mp4" });
     let server = Server::answering([ok(&body.to_string())]).await;
     let url = expected.replace("BASE", &server.base());
-    let polled = openai(&server.base()).poll(&token(), "a").await.unwrap();
+    let polled = openai(&server.base()).poll(&token(), "a").await.unwrap().polled;
     assert_eq!(polled, Polled::Done { url: url.into(), cost_ticks: None });
 }
 
 #[tokio::test]
 async fn accepted_is_pending_whatever_it_says() {
     let server = Server::answering([answer("202 Accepted", "")]).await;
-    assert_eq!(openai(&server.base()).poll(&token(), "a").await.unwrap(), pending(None));
+    assert_eq!(openai(&server.base()).poll(&token(), "a").await.unwrap().polled, pending(None));
 }
 
 #[rstest]

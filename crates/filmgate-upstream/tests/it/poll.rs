@@ -52,7 +52,7 @@ fn failed(reason: &str) -> Polled {
 #[tokio::test]
 async fn states(#[case] answer: Vec<u8>, #[case] expected: Polled) {
     let server = Server::answering([answer]).await;
-    assert_eq!(upstream(&server.base()).poll(&token(), "a").await.unwrap(), expected);
+    assert_eq!(upstream(&server.base()).poll(&token(), "a").await.unwrap().polled, expected);
 }
 
 #[rstest]
@@ -62,7 +62,7 @@ async fn states(#[case] answer: Vec<u8>, #[case] expected: Polled) {
 async fn a_relative_address_is_one_at_the_upstream(#[case] url: &str, #[case] path: &str) {
     let body = format!(r#"{{"status":"done","video":{{"url":"{url}"}}}}"#);
     let server = Server::answering([ok(&body)]).await;
-    let polled = upstream(&server.base()).poll(&token(), "a").await.unwrap();
+    let polled = upstream(&server.base()).poll(&token(), "a").await.unwrap().polled;
     assert_eq!(polled, done(&format!("{}{path}", server.origin()), None));
 }
 
@@ -101,7 +101,7 @@ async fn a_pause_is_passed_on() {
 #[tokio::test]
 async fn accepted_is_pending(#[case] script: Vec<Step>) {
     let server = Server::start([script]).await;
-    let polled = connect(&impatient(&server.base())).unwrap().poll(&token(), "a").await.unwrap();
+    let polled = connect(&impatient(&server.base())).unwrap().poll(&token(), "a").await.unwrap().polled;
     assert_eq!(polled, Polled::Pending { progress: None });
 }
 

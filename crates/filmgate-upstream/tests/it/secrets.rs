@@ -75,7 +75,7 @@ async fn a_state_that_echoes_the_token() {
     for words in [format!("bad key {TOKEN}"), format!("moderated key {TOKEN}")] {
         let body = format!(r#"{{"status":"failed","error":{{"code":"{TOKEN}","message":"{words}"}}}}"#);
         let server = Server::answering([answer("200 OK", &body)]).await;
-        match upstream(&server.base()).poll(&token(), "a").await.unwrap() {
+        match upstream(&server.base()).poll(&token(), "a").await.unwrap().polled {
             Polled::Failed { reason } | Polled::Moderated { reason: Some(reason), .. } => {
                 assert!(reason.contains("key [redacted]"), "{reason}");
                 assert_clean(&reason);

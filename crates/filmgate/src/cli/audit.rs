@@ -34,6 +34,7 @@ struct Entry {
     id: i64,
     at: Timestamp,
     via: String,
+    actor: String,
     action: String,
     subject: String,
     detail: String,
@@ -71,7 +72,7 @@ fn render(entries: &[Entry], now: Timestamp) -> Table {
     let rows = entries.iter().map(|entry| {
         [
             time::relative(entry.at, now),
-            entry.via.clone(),
+            format!("{}, {}", entry.via, entry.actor),
             entry.action.clone(),
             entry.subject.clone(),
             out::shorten(&entry.detail, 80),

@@ -33,6 +33,8 @@ enum Face {
 pub(super) struct Server {
     /// Where its admin API begins.
     pub(super) admin_url: Url,
+    /// The certificate that it is known by, where it said so in its data directory.
+    pub(super) certificate: Option<String>,
     key: Secret,
 }
 
@@ -40,7 +42,12 @@ pub(super) struct Server {
 #[derive(Deserialize)]
 struct ServerFile {
     admin_url: String,
+    #[serde(default)]
+    certificate: Option<String>,
 }
+
+/// Where a server on a data directory says it is, and the certificate that it is known by.
+pub(super) type Announced = (Url, Option<String>);
 
 impl Server {
     /// The server that the commands are meant for, if one runs: the one named by flags or the environment, or
@@ -54,7 +61,7 @@ impl Server {
                     "--admin-url needs the admin key of that server: --admin-key, FILMGATE_ADMIN_KEY or FILMGATE_ADMIN_KEY_FILE"
                 );
             };
-            return Ok(Some(Server { admin_url: web::address(url)?, key }));
+            return Ok(Some(Server { admin_url: web::address(url)?, certificate: None, key }));
         }
         let data_dir = globals.data_dir();
         // A server that is starting, or another command, has the directory for a moment without saying where.
@@ -62,12 +69,12 @@ impl Server {
             if !start::is_locked(&data_dir)? {
                 return Ok(None);
             }
-            if let Some(admin_url) = announced(&data_dir)? {
+            if let Some((admin_url, certificate)) = announced(&data_dir)? {
                 let key = match key {
                     Some(key) => key,
                     None => read_key(&data_dir.join("admin.key"))?,
                 };
-                return Ok(Some(Server { admin_url, key }));
+                return Ok(Some(Server { admin_url, certificate, key }));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -104,7 +111,7 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
 }
 
 /// Where the server on a data directory says it is; what a killed server has left says so, too.
-pub(super) fn announced(data_dir: &Path) -> anyhow::Result<Option<Url>> {
+pub(super) fn announced(data_dir: &Path) -> anyhow::Result<Option<Announced>> {
     let path = data_dir.join("server.json");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -113,7 +120,7 @@ pub(super) fn announced(data_dir: &Path) -> anyhow::Result<Option<Url>> {
     };
     let file: ServerFile =
         serde_json::from_str(&text).with_context(|| format!("{} makes no sense", path.display()))?;
-    Ok(Some(web::address(&file.admin_url)?))
+    Ok(Some((web::address(&file.admin_url)?, file.certificate)))
 }
 
 /// Does something with the admin API, and closes what was opened for it.
@@ -154,7 +161,7 @@ impl AdminClient {
     /// Talks to a running server.
     pub(super) fn remote(server: &Server) -> anyhow::Result<Self> {
         // Checking an upstream takes as long as the upstream does: no limit on silence.
-        let face = Face::Remote(web::client(&server.admin_url, None)?);
+        let face = Face::Remote(web::client(&server.admin_url, None, server.certificate.as_deref())?);
         Ok(Self { face, base: server.admin_url.clone(), bearer: bearer(server.key.expose())? })
     }
 

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use filmgate_store::StoreError;
+
 use super::out::{Closed, remark};
 use super::refused::Refused;
 
@@ -9,6 +11,8 @@ use super::refused::Refused;
 pub(super) const DOWNGRADED: u8 = 3;
 /// No token is available at the moment; later one may be.
 pub(super) const NO_TOKEN: u8 = 4;
+/// The database is damaged, or was removed while it was in use: starting again would not help.
+pub(super) const LOST: u8 = 5;
 /// Stopped with Ctrl-C, as shells have it.
 pub(super) const INTERRUPTED: u8 = 130;
 
@@ -16,6 +20,10 @@ pub(super) const INTERRUPTED: u8 = 130;
 pub(super) fn settle(error: anyhow::Error) -> anyhow::Result<ExitCode> {
     if error.is::<Closed>() {
         return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(error.downcast_ref(), Some(StoreError::Damaged { .. } | StoreError::Vanished { .. })) {
+        remark(format_args!("filmgate: {error:#}"));
+        return Ok(ExitCode::from(LOST));
     }
     match error.downcast_ref::<Refused>() {
         Some(refused) if refused.status == 429 => {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use url::Url;
 
+use super::client::Announced;
 use super::{Globals, client, out, web};
 
 /// Ask the gateway whether it can do its work; no key is needed.
@@ -43,9 +44,10 @@ impl Question {
 }
 
 pub(super) async fn run(_: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let url = gateway(globals);
+    let (url, certificate) =
+        gateway(globals).map_or_else(|e| (Err(e), None), |(url, known)| (Ok(url), known));
     let answer = match &url {
-        Ok(url) => ask(url, Question::Ready, SILENCE).await,
+        Ok(url) => ask(url, certificate.as_deref(), Question::Ready, SILENCE).await,
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
     };
     if !globals.json {
@@ -61,33 +63,38 @@ pub(super) async fn run(_: Args, globals: &Globals) -> anyhow::Result<ExitCode> 
 }
 
 /// Where the gateway is: the one that was named, or the one that has the data directory.
-fn gateway(globals: &Globals) -> anyhow::Result<Url> {
+fn gateway(globals: &Globals) -> anyhow::Result<Announced> {
     let named = globals.admin_url.as_deref().filter(|url| !url.trim().is_empty());
-    let admin_url = match named {
-        Some(url) => web::address(url)?,
+    let (admin_url, certificate) = match named {
+        Some(url) => (web::address(url)?, None),
         None => on(&globals.data_dir())?,
     };
     let path = admin_url.path().trim_end_matches('/');
     let Some(path) = path.strip_suffix("/admin/v1") else { bail!("{admin_url} does not end in /admin/v1") };
     let mut url = admin_url.clone();
     url.set_path(path);
-    Ok(url)
+    Ok((url, certificate))
 }
 
 /// The lock is left alone: a gateway that is just starting may be about to take it.
-fn on(data_dir: &Path) -> anyhow::Result<Url> {
+fn on(data_dir: &Path) -> anyhow::Result<Announced> {
     let announced = client::announced(data_dir)?;
     announced.with_context(|| format!("no gateway runs on the data directory {}", data_dir.display()))
 }
 
-/// Asks a gateway. `silence` is how long it may say nothing.
+/// Asks a gateway. `certificate` is the one that it is known by, `silence` how long it may say nothing.
 ///
 /// # Errors
 /// When it cannot be reached, or when not all is well.
-pub(super) async fn ask(gateway: &Url, question: Question, silence: Duration) -> anyhow::Result<()> {
+pub(super) async fn ask(
+    gateway: &Url,
+    certificate: Option<&str>,
+    question: Question,
+    silence: Duration,
+) -> anyhow::Result<()> {
     let (path, well) = question.wire();
     let url = web::below(gateway, &[path]);
-    let request = web::client(gateway, Some(silence))?.get(url.clone());
+    let request = web::client(gateway, Some(silence), certificate)?.get(url.clone());
     let unreachable = || format!("filmgate cannot be reached at {gateway}");
     let answer = request.send().await.map_err(reqwest::Error::without_url).with_context(unreachable)?;
     let status = answer.status();
@@ -124,7 +131,12 @@ mod tests {
         let router = Router::new().fallback(get(move || async move { *answer }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { header_timeout: SILENCE, grace: Duration::ZERO };
+        let limits = Limits {
+            header_timeout: SILENCE,
+            stall_timeout: SILENCE,
+            max_connections: 10,
+            grace: Duration::ZERO,
+        };
         tokio::spawn(serve(listener, router, limits, CancellationToken::new()));
         Url::parse(&format!("http://{address}")).unwrap()
     }
@@ -141,7 +153,7 @@ mod tests {
         #[case] complaint: Option<&str>,
     ) {
         let url = server(status, text).await;
-        let answer = ask(&url, Question::Ready, SILENCE).await;
+        let answer = ask(&url, None, Question::Ready, SILENCE).await;
         match complaint {
             None => answer.unwrap(),
             Some(words) => {
@@ -155,7 +167,7 @@ mod tests {
     async fn one_that_says_nothing_is_not_waited_for() {
         let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}", mute.local_addr().unwrap())).unwrap();
-        let error = ask(&url, Question::Alive, Duration::from_millis(50)).await.unwrap_err();
+        let error = ask(&url, None, Question::Alive, Duration::from_millis(50)).await.unwrap_err();
         assert!(format!("{error:#}").contains("cannot be reached"), "{error:#}");
     }
 
@@ -168,10 +180,10 @@ mod tests {
         assert!(error.to_string().contains(path), "{error}");
         std::fs::write(dir.path().join("server.json"), r#"{"admin_url":"http://127.0.0.1:7/admin/v1"}"#)
             .unwrap();
-        assert_eq!(gateway(&there).unwrap().as_str(), "http://127.0.0.1:7/");
+        assert_eq!(gateway(&there).unwrap().0.as_str(), "http://127.0.0.1:7/");
 
         let elsewhere = globals(&["--data-dir", path, "--admin-url", "https://x.example/gate/admin/v1/"]);
-        assert_eq!(gateway(&elsewhere).unwrap().as_str(), "https://x.example/gate");
+        assert_eq!(gateway(&elsewhere).unwrap().0.as_str(), "https://x.example/gate");
         let odd = globals(&["--admin-url", "https://x.example/"]);
         assert!(gateway(&odd).unwrap_err().to_string().contains("/admin/v1"));
     }

@@ -2,6 +2,7 @@
 //! API, whether a server runs or not.
 
 mod audit;
+mod backup;
 mod caller;
 mod client;
 mod completions;
@@ -13,10 +14,13 @@ mod globals;
 mod health;
 mod job;
 mod key;
+mod ledger;
+mod master_key;
 mod migrate;
 mod out;
 mod pool;
 mod refused;
+mod restore;
 mod route;
 mod serve;
 mod service;
@@ -66,6 +70,7 @@ Exit codes:
   2    the command line is wrong
   3    `generate`: the video is here, but is less than what was asked for
   4    no token is available at the moment (429); try again later
+  5    the database is damaged, or was removed while it was in use; starting again does not help
   130  stopped with Ctrl-C";
 
 #[derive(clap::Subcommand, Debug)]
@@ -88,6 +93,8 @@ enum Command {
     /// The pools of tokens
     #[command(subcommand)]
     Pool(pool::Command),
+    /// What every token and pool reserved and spent over a day
+    Ledger(ledger::Args),
     /// The videos that were asked for, and what became of them
     #[command(subcommand)]
     Job(job::Command),
@@ -108,6 +115,13 @@ enum Command {
     Config(config::Command),
     /// What operators did, by the page, the API and the command line
     Audit(audit::Args),
+    /// Copy the database and what opens it, also while the gateway runs
+    Backup(backup::Args),
+    /// Make a data directory of a backup
+    Restore(restore::Args),
+    /// The key that seals tokens and the secrets of webhooks
+    #[command(subcommand)]
+    MasterKey(master_key::Command),
     /// The providers
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -134,6 +148,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Route(args) => route::run(&args, globals).await,
         Command::Token(command) => token::run(command, globals).await,
         Command::Pool(command) => pool::run(&command, globals).await,
+        Command::Ledger(args) => ledger::run(&args, globals).await,
         Command::Job(command) => job::run(command, globals).await,
         Command::Key(command) => key::run(command, globals).await,
         Command::Caller(command) => caller::run(command, globals).await,
@@ -141,6 +156,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => migrate::run(command, globals).await,
         Command::Config(command) => config::run(command, globals).await,
         Command::Audit(args) => audit::run(&args, globals).await,
+        Command::Backup(args) => backup::run(&args, globals),
+        Command::Restore(args) => restore::run(&args, globals).await,
+        Command::MasterKey(command) => master_key::run(&command, globals).await,
         Command::Upstream(command) => upstream::run(command, globals).await,
         Command::Completions(args) => completions::run(&args),
     }

@@ -29,11 +29,17 @@ pub(super) async fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCod
     greet(&running);
     service::ready(&running.public_url);
     let local_url = running.local_url();
-    tokio::select! {
-        () = signals.until_stop(&running) => {}
-        never = service::stay_alive(&local_url) => match never {},
-    }
+    let lost = tokio::select! {
+        () = signals.until_stop(&running) => None,
+        lost = running.until_lost() => Some(lost),
+        never = service::stay_alive(&local_url, running.tls.clone()) => match never {},
+    };
     service::stopping();
+    if let Some(error) = lost {
+        tracing::error!(%error, "nothing is accepted any more; filmgate ends");
+        running.stop().await;
+        return Err(error.into());
+    }
     // Whoever does not read this any more loses nothing.
     let _ = out::print("stopping; press Ctrl-C again to stop at once");
     tokio::select! {

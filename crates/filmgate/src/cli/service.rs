@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use filmgate_http::Tls;
 use tokio::time::MissedTickBehavior;
 use url::Url;
 
@@ -31,21 +32,28 @@ pub(super) fn stopping() {
 
 /// Tells the manager again and again that all is well, as long as the gateway answers over its own socket. A
 /// manager that hears nothing for too long starts it anew.
-pub(super) async fn stay_alive(gateway: &str) -> Infallible {
+pub(super) async fn stay_alive(gateway: &str, tls: Option<Tls>) -> Infallible {
     match (manager::patience(), Url::parse(gateway)) {
-        (Some(patience), Ok(gateway)) => watch(&gateway, patience, manager::alive).await,
+        (Some(patience), Ok(gateway)) => watch(&gateway, tls, patience, manager::alive).await,
         _ => std::future::pending().await,
     }
 }
 
 /// Three questions fit into the patience, so that one lost answer is no emergency.
-async fn watch(gateway: &Url, patience: Duration, mut is_alive: impl FnMut()) -> Infallible {
+async fn watch(
+    gateway: &Url,
+    tls: Option<Tls>,
+    patience: Duration,
+    mut is_alive: impl FnMut(),
+) -> Infallible {
     let turn = (patience / 3).max(Duration::from_millis(1));
     let mut turns = tokio::time::interval(turn);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        match ask(gateway, Question::Alive, turn).await {
+        // It may be another one by now.
+        let certificate = tls.as_ref().map(Tls::fingerprint);
+        match ask(gateway, certificate.as_deref(), Question::Alive, turn).await {
             Ok(()) => is_alive(),
             Err(error) => tracing::error!("the service manager is not told that all is well: {error:#}"),
         }
@@ -136,13 +144,18 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let router = Router::new().route("/healthz", get(answer));
-        let limits = Limits { header_timeout: Duration::from_secs(10), grace: Duration::ZERO };
+        let limits = Limits {
+            header_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(10),
+            max_connections: 10,
+            grace: Duration::ZERO,
+        };
         tokio::spawn(serve(listener, router, limits, CancellationToken::new()));
         let tell = || {
             told.fetch_add(1, Ordering::SeqCst);
         };
         tokio::select! {
-            never = watch(&gateway, Duration::from_millis(300), tell) => match never {},
+            never = watch(&gateway, None, Duration::from_millis(300), tell) => match never {},
             seen = failures.wait_for(|times| *times == 3) => drop(seen.unwrap()),
         }
         assert_eq!(told.load(Ordering::SeqCst), 3);

@@ -43,6 +43,9 @@ fn the_command_line_is_consistent() {
 #[case("filmgate config check new.toml --set video.upgrade_reserve=0.5 --set log.level=debug")]
 #[case("filmgate config path --data-dir /tmp/x")]
 #[case("filmgate upstream check xai --spend --model m")]
+#[case("filmgate backup /srv/backups/today --media --without-keys")]
+#[case("filmgate restore /srv/backups/today --data-dir /tmp/x")]
+#[case("filmgate master-key rotate")]
 #[case("filmgate completions zsh")]
 fn what_people_type(#[case] line: &str) {
     parse(line).unwrap();

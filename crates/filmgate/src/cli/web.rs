@@ -1,17 +1,28 @@
 //! HTTP clients of the command line.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
 /// Time for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client for one server. `silence` is how long the server may say nothing, if that is limited. A proxy of the
-/// environment (`HTTPS_PROXY` and the like) is used, save for this machine itself.
-pub(super) fn client(base: &Url, silence: Option<Duration>) -> anyhow::Result<reqwest::Client> {
+/// environment (`HTTPS_PROXY` and the like) is used, save for this machine itself. `certificate` is that of a server
+/// which said in its data directory by which one it is known: that one is taken, whatever name it is for, and no
+/// other. Without it, certificates are judged as browsers do.
+pub(super) fn client(
+    base: &Url,
+    silence: Option<Duration>,
+    certificate: Option<&str>,
+) -> anyhow::Result<reqwest::Client> {
     use_ring();
     let builder = || {
         let builder = reqwest::Client::builder()
@@ -20,6 +31,11 @@ pub(super) fn client(base: &Url, silence: Option<Duration>) -> anyhow::Result<re
             .connect_timeout(CONNECT);
         let builder = match silence {
             Some(silence) => builder.read_timeout(silence),
+            None => builder,
+        };
+        let builder = match certificate {
+            // It is this machine's own, whatever its address.
+            Some(certificate) => builder.no_proxy().tls_backend_preconfigured(Known::client(certificate)),
             None => builder,
         };
         if is_this_machine(base) { builder.no_proxy() } else { builder }
@@ -67,6 +83,63 @@ pub(super) fn is_this_machine(url: &Url) -> bool {
 fn use_ring() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+/// Takes one certificate, known by its SHA-256.
+#[derive(Debug)]
+struct Known {
+    certificate: String,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Known {
+    fn client(certificate: &str) -> ClientConfig {
+        let provider = Arc::new(ring::default_provider());
+        let known = Self { certificate: certificate.to_owned(), provider: Arc::clone(&provider) };
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.expect("ring speaks every version that rustls does");
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(known)).with_no_client_auth()
+    }
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if hex::encode(Sha256::digest(certificate)) == self.certificate {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(Error::General("another certificate than the one in server.json is shown".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{Config, ModelConfig, PoolConfig, UpstreamBody, UpstreamConfig, words
 pub(super) fn check(config: &Config, tree: &Node, collected: &mut Collected) {
     let mut check = Check { config, tree, collected };
     check.names();
+    check.tls();
     check.video();
     for (name, upstream) in &config.upstreams {
         check.upstream(name, upstream);
@@ -77,6 +78,21 @@ impl Check<'_> {
                 let message = "a name has 1 to 100 visible ASCII characters and no spaces";
                 self.tell(&keys(&[table, name]), message);
             }
+        }
+    }
+
+    fn tls(&mut self) {
+        let server = &self.config.server;
+        let (certificate, key) =
+            (server.tls_certificate.as_os_str().is_empty(), server.tls_key.as_os_str().is_empty());
+        match (certificate, key) {
+            (true, false) => {
+                self.tell(&keys(&["server", "tls_certificate"]), "missing; `server.tls_key` is there");
+            }
+            (false, true) => {
+                self.tell(&keys(&["server", "tls_key"]), "missing; `server.tls_certificate` is there");
+            }
+            _ => {}
         }
     }
 

@@ -60,10 +60,15 @@ impl Config {
     /// fact, which is another port than the setting's where that was taken.
     pub fn public_url(&self, listening: SocketAddr) -> String {
         if self.server.public_url.is_empty() {
-            format!("http://{listening}")
+            format!("{}://{listening}", self.scheme())
         } else {
             self.server.public_url.clone()
         }
+    }
+
+    /// What the listener speaks: `http`, or `https` where it has a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.server.tls_certificate.as_os_str().is_empty() { "http" } else { "https" }
     }
 
     /// Where finished videos are kept.

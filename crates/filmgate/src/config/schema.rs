@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use filmgate_domain::{Capability, Cost, LostAnswer, Outcome};
-use filmgate_upstream::Kind;
+use filmgate_upstream::{Kind, RateLimits};
 use serde::{Deserialize, Serialize};
 
 use super::values::{self, Origin, Proxy};
@@ -57,6 +57,10 @@ pub struct Server {
     /// The address that clients use, without a slash at its end. Empty: see [`Config::public_url`].
     #[serde(deserialize_with = "values::web_address")]
     pub public_url: String,
+    /// The certificate that the listener shows, with those that vouch for it: a file in PEM. Empty: no TLS.
+    pub tls_certificate: PathBuf,
+    /// The certificate's private key: a file in PEM.
+    pub tls_key: PathBuf,
     /// The largest request body, in bytes; above zero.
     #[serde(deserialize_with = "values::size", serialize_with = "values::show_size")]
     pub max_body: u64,
@@ -65,6 +69,21 @@ pub struct Server {
     /// How long a client may take to send its request's headers; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub header_timeout: Duration,
+    /// How long a request's body may take to arrive, beside a second for each 16 KiB; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub stall_timeout: Duration,
+    /// Connections at once, and requests in progress.
+    pub max_connections: NonZeroU32,
+    /// Requests that make videos, until their video is admitted.
+    pub max_creations: NonZeroU32,
+    /// Requests that wait for a video's end.
+    pub max_streams: NonZeroU32,
+    /// Bytes of large request bodies at once; above zero.
+    #[serde(deserialize_with = "values::size", serialize_with = "values::show_size")]
+    pub max_body_memory: u64,
     /// How long requests in progress may take to end at a stop; may be zero.
     #[serde(deserialize_with = "values::time_or_zero", serialize_with = "values::show_time")]
     pub shutdown_grace: Duration,
@@ -122,6 +141,10 @@ pub struct Jobs {
     /// How long a job may take until its upstream is done; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub deadline: Duration,
+    /// Unfinished jobs of all callers.
+    pub max_unfinished: NonZeroU32,
+    /// Of these, jobs that wait for a token.
+    pub max_waiting: NonZeroU32,
     /// Submissions of one job, at most.
     pub max_attempts: NonZeroU32,
     /// Tokens that one job may blame, at most.
@@ -242,6 +265,8 @@ pub struct UpstreamConfig {
     /// The proxy for everything sent to it.
     #[serde(deserialize_with = "values::proxy", serialize_with = "values::show_proxy")]
     pub proxy: Option<Proxy>,
+    /// What is made of the headers that say how much is left for a token.
+    pub rate_limits: RateLimits,
     /// Time for a connection; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub connect_timeout: Duration,
@@ -286,6 +311,7 @@ impl Default for UpstreamConfig {
             credential_header: "authorization".to_owned(),
             credential_prefix: "Bearer ".to_owned(),
             proxy: None,
+            rate_limits: RateLimits::Pause,
             connect_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30),

@@ -15,6 +15,7 @@ use filmgate_engine::{Engine, Settings};
 use filmgate_http::{App, Change, ConfigProblem, ConfigValue, Configuration, Draft, Mistake, NotUndone};
 
 use crate::config::{self, Config, Loaded, Sources, UpstreamConfig};
+use crate::secured::Secured;
 
 pub(crate) use parts::{engine_settings, http_settings};
 
@@ -33,6 +34,7 @@ pub(crate) struct Live {
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
     users: OnceLock<(Engine, App)>,
+    secured: OnceLock<Secured>,
 }
 
 impl Live {
@@ -45,6 +47,7 @@ impl Live {
             listening,
             changing: tokio::sync::Mutex::default(),
             users: OnceLock::new(),
+            secured: OnceLock::new(),
         }
     }
 
@@ -52,6 +55,12 @@ impl Live {
     pub(crate) fn attach(&self, engine: Engine, app: App) {
         // Attached once, at the start.
         let _ = self.users.set((engine, app));
+    }
+
+    /// What the listener shows, which is read anew with the configuration.
+    pub(crate) fn secure(&self, secured: Secured) {
+        // Set once, at the start.
+        let _ = self.secured.set(secured);
     }
 
     /// The file that changes are written to.
@@ -181,6 +190,9 @@ impl Configuration for Live {
         }
         let loaded = config::load(&sources).map_err(problem)?;
         let settings = self.prepare(&loaded)?;
+        if let Some(secured) = self.secured.get() {
+            secured.reload().map_err(|error| one(format!("{error:#}")))?;
+        }
         Ok(self.take_into_use(loaded, settings))
     }
 

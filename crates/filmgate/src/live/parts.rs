@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use filmgate_engine::{Line, Outside, Settings};
-use filmgate_http::{HttpSettings, InputLimits, WebhookSettings};
+use filmgate_engine::{Line, LoadLimits, Outside, Settings};
+use filmgate_http::{HttpSettings, InputLimits, RequestLimits, WebhookSettings};
 use filmgate_upstream::{Body, UpstreamSettings, connect};
 
 use crate::config::{ChatContent, Config, Loaded, UpstreamBody, UpstreamConfig};
@@ -28,6 +28,12 @@ pub(crate) fn http_settings(config: &Config) -> HttpSettings {
         },
         chat_ping: config.chat.ping_every,
         max_body: usize::try_from(config.server.max_body).unwrap_or(usize::MAX),
+        requests: RequestLimits {
+            body_timeout: config.server.body_timeout,
+            max_creations: u64::from(config.server.max_creations.get()),
+            max_streams: u64::from(config.server.max_streams.get()),
+            max_body_memory: config.server.max_body_memory,
+        },
         inputs: InputLimits {
             max_image: config.inputs.max_image,
             max_video: config.inputs.max_video,
@@ -61,6 +67,10 @@ pub(crate) fn engine_settings(
         catalog: Arc::new(loaded.catalog.clone()),
         routing: config.routing(),
         rules: config.rules(),
+        load: LoadLimits {
+            max_unfinished: config.jobs.max_unfinished.get() as usize,
+            max_waiting: config.jobs.max_waiting.get() as usize,
+        },
         busy_wait: config.video.busy_wait,
         deadline: config.jobs.deadline,
         fail_threshold: config.tokens.fail_threshold.get(),
@@ -86,6 +96,7 @@ fn line(upstream: &UpstreamConfig) -> anyhow::Result<Line> {
         credential_header: upstream.credential_header.clone(),
         credential_prefix: upstream.credential_prefix.clone(),
         proxy: upstream.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        rate_limits: upstream.rate_limits,
         connect_timeout: upstream.connect_timeout,
         header_timeout: upstream.header_timeout,
         idle_timeout: upstream.idle_timeout,

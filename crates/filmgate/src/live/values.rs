@@ -7,15 +7,19 @@ use filmgate_http::{Change, ConfigValue, Restart, ValueSource};
 use crate::config::{self, Config, Loaded, Origin, Shown};
 
 /// The settings that are read once, when filmgate starts, each with its value in some form that can be compared.
-pub(super) type AtStart = [(&'static str, String); 8];
+pub(super) type AtStart = [(&'static str, String); 12];
 
 pub(super) fn at_start(config: &Config) -> AtStart {
     let Config { server, media, log, .. } = config;
     [
         ("server.listen", server.listen.to_string()),
+        ("server.tls_certificate", server.tls_certificate.display().to_string()),
+        ("server.tls_key", server.tls_key.display().to_string()),
         ("server.max_body", server.max_body.to_string()),
         ("server.cors_origins", format!("{:?}", server.cors_origins)),
         ("server.header_timeout", format!("{:?}", server.header_timeout)),
+        ("server.stall_timeout", format!("{:?}", server.stall_timeout)),
+        ("server.max_connections", server.max_connections.to_string()),
         ("server.shutdown_grace", format!("{:?}", server.shutdown_grace)),
         ("media.dir", media.dir.display().to_string()),
         ("log.format", format!("{:?}", log.format)),

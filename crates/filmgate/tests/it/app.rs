@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) files_at: Option<String>,
     /// Variables of the gateway's environment.
     pub(crate) env: Vec<(&'static str, String)>,
+    /// Whether its disk can be made full, with [`TestApp::largest_file`].
+    pub(crate) may_fill: bool,
 }
 
 impl Default for Setup {
@@ -42,6 +44,7 @@ impl Default for Setup {
             simulator: |_| {},
             files_at: None,
             env: Vec::new(),
+            may_fill: false,
         }
     }
 }
@@ -70,6 +73,7 @@ pub(crate) struct TestApp {
     data_dir: TempDir,
     set: Vec<String>,
     env: Vec<(&'static str, String)>,
+    may_fill: bool,
     logs: Arc<Mutex<String>>,
     pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:PORT`
@@ -120,6 +124,7 @@ impl TestApp {
             data_dir: tempfile::tempdir().unwrap(),
             set,
             env: setup.env,
+            may_fill: setup.may_fill,
             logs: Arc::default(),
             http: client(),
             url: String::new(),
@@ -151,7 +156,14 @@ impl TestApp {
     pub(crate) fn begin(&mut self) {
         assert!(self.gateway.is_none(), "the gateway runs already");
         let _ = std::fs::remove_file(self.data_dir().join("server.json"));
-        let mut command = Command::new(binary());
+        let mut command = if self.may_fill {
+            // A write that the limit does not allow is an error then, and not the end.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary()]);
+            shell
+        } else {
+            Command::new(binary())
+        };
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -200,8 +212,47 @@ impl TestApp {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// The memory that the gateway has in use, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let pid = self.gateway.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// How many files, sockets among them, the gateway has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.gateway.as_ref().unwrap().id())).unwrap().count()
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.path().to_owned()
+    }
+
+    /// Goes on in another data directory from the next launch on; the one before.
+    pub(crate) fn moves_to(&mut self, data_dir: TempDir) -> TempDir {
+        assert!(self.gateway.is_none(), "the gateway runs");
+        std::mem::replace(&mut self.data_dir, data_dir)
+    }
+
+    /// Waits until the gateway ends by itself; its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        for _ in 0..1200 {
+            if let Some(status) = self.gateway.as_mut().unwrap().try_wait().unwrap() {
+                self.gateway = None;
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the gateway does not end:\n{}", self.logs());
+    }
+
+    /// From now on the gateway cannot write to files beyond so many bytes (or beyond nothing: `unlimited`).
+    pub(crate) fn largest_file(&self, bytes: &str) {
+        assert!(self.may_fill, "the gateway would be killed");
+        let pid = self.gateway.as_ref().unwrap().id().to_string();
+        let told = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
+        assert!(told.unwrap().success());
     }
 
     /// Everything that the gateway has written to standard error.

@@ -17,7 +17,7 @@ fn every_command_helps_and_wrong_usage_is_2() {
     let commands = "serve|demo|simulator|generate|route|token|token add|token import|token export|token list|\
                     token show|token enable|token disable|token reset|token remove|pool list|job list|job show|\
                     token forgive|job cancel|job again|key create|key list|key rotate|key revoke|caller list|\
-                    caller limit|config show|config check|config path|config undo|audit|health|\
+                    caller limit|config show|config check|config path|config undo|audit|ledger|health|\
                     migrate grok2api|upstream check|completions";
     for command in commands.split('|') {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();

@@ -249,7 +249,7 @@ async fn applications_and_the_operator_go_on_with_their_keys() {
     let serving = moving.serve().await;
     assert_eq!(status(&serving, "/v1/models", CLIENT_KEY).await, StatusCode::OK);
     assert_eq!(status(&serving, "/admin/v1/tokens", PASSWORD).await, StatusCode::OK);
-    assert_eq!(status(&serving, "/admin/v1/tokens", CLIENT_KEY).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&serving, "/admin/v1/tokens", CLIENT_KEY).await, StatusCode::FORBIDDEN);
     assert_eq!(status(&serving, "/v1/models", PASSWORD).await, StatusCode::UNAUTHORIZED);
 
     let shell = moving.shell().env("FILMGATE_API_KEY", CLIENT_KEY);

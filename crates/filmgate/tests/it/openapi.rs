@@ -250,6 +250,10 @@ async fn what_the_operator_is_answered_is_described() {
         ("/jobs", "state=odd"),
         ("/jobs", "verdict=as_asked&since=1h&limit=1"),
         ("/jobs", "caller=nobody"),
+        ("/ledger", ""),
+        ("/ledger", "pool=ssoSuper&token=tok_1"),
+        ("/ledger", "day=2026-02-30"),
+        ("/ledger", "token=seven"),
     ] {
         ask(("get", path), &format!("{path}?{query}"), None).await;
     }

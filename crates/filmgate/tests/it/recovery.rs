@@ -19,7 +19,7 @@ fn attempts(job: &Value) -> &Vec<Value> {
 }
 
 /// Creates a video and waits until its job is in this state.
-async fn create_until(app: &TestApp, prompt: &str, state: &str) -> String {
+pub(crate) async fn create_until(app: &TestApp, prompt: &str, state: &str) -> String {
     let video = app.create(prompt, "720p", 6).await;
     let id = video["id"].as_str().unwrap().to_owned();
     app.reaches(&id, state).await;
@@ -33,7 +33,7 @@ async fn offline(app: &TestApp) -> Offline {
 }
 
 /// Admits a video while the gateway is stopped, so that its job stays where admission leaves it.
-async fn admit_at_rest(app: &TestApp, prompt: &str) -> String {
+pub(crate) async fn admit_at_rest(app: &TestApp, prompt: &str) -> String {
     let offline = offline(app).await;
     let body = json!({ "prompt": prompt, "resolution": "720p", "seconds": "6", "aspect_ratio": "16:9" });
     let request = http::Request::post("/v1/videos")

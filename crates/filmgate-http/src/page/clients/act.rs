@@ -5,13 +5,14 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use filmgate_domain::{CallerId, KeyId};
+use filmgate_store::KeyScope;
 use http::StatusCode;
 use maud::html;
 use serde::Deserialize;
 
 use crate::App;
 use crate::admin::callers::{self, LimitChange};
-use crate::admin::keys::{self, Made};
+use crate::admin::keys::{self, Made, Order};
 use crate::extract::Name;
 use crate::page::forms::Form;
 use crate::page::look::Look;
@@ -19,21 +20,34 @@ use crate::page::session::Visitor;
 use crate::refusal::Refusal;
 
 use super::caller::KEEPS;
-use super::{Filter, caller, problem};
+use super::{Filter, LASTS, caller, problem};
 
 #[derive(Deserialize)]
-pub(super) struct NewName {
+pub(super) struct NewKey {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    scope: String,
+    /// How long it lasts, in seconds.
+    #[serde(default)]
+    lasts: u64,
+}
+
+impl NewKey {
+    /// The key that was asked for. Only what the form offers: whatever else is said gives less.
+    fn order<'a>(&'a self, caller: &'a str) -> Order<'a> {
+        let scope = self.scope.parse().unwrap_or(KeyScope::Client);
+        let offered = LASTS.iter().any(|(seconds, _)| *seconds == self.lasts);
+        let lasts = if offered { self.lasts } else { LASTS[1].0 };
+        let expires_in = (lasts > 0).then(|| Duration::from_secs(lasts));
+        Order { name: &self.name, caller, scope, expires_in, given: None }
+    }
 }
 
 /// A caller, and its first key.
-pub(super) async fn create(
-    State(app): State<App>,
-    visitor: Visitor,
-    Form(NewName { name }): Form<NewName>,
-) -> Response {
+pub(super) async fn create(State(app): State<App>, visitor: Visitor, Form(new): Form<NewKey>) -> Response {
     let look = visitor.look;
+    let name = &new.name;
     let refuse = async |status: StatusCode, why: String| {
         let said = super::Said { problem: Some((status, why)), name: name.clone() };
         super::render(&app, &visitor, &Filter::default(), &said).await
@@ -54,7 +68,7 @@ pub(super) async fn create(
             return refuse(refusal.status, problem(&refusal, look)).await;
         }
     }
-    match keys::make(&app, Visitor::BY, &name, &name, None).await {
+    match keys::make(&app, visitor.by(), new.order(name)).await {
         Ok(made) => show(&app, &visitor, made, "created"),
         Err(refusal) => refuse(refusal.status, problem(&refusal, look)).await,
     }
@@ -72,16 +86,17 @@ pub(super) async fn add_key(
     State(app): State<App>,
     visitor: Visitor,
     Name(id): Name,
-    Form(NewName { name }): Form<NewName>,
+    Form(new): Form<NewKey>,
 ) -> Response {
     let made = async {
         let caller = find(&app, &id).await?;
-        keys::make(&app, Visitor::BY, &name, &caller, None).await
+        keys::make(&app, visitor.by(), new.order(&caller)).await
     };
     match made.await {
         Ok(made) => show(&app, &visitor, made, "key"),
         Err(refusal) => {
-            refused(&app, &visitor, &id, &refusal, caller::Said { name, ..Default::default() }).await
+            let said = caller::Said { name: new.name, ..Default::default() };
+            refused(&app, &visitor, &id, &refusal, said).await
         }
     }
 }
@@ -116,7 +131,7 @@ pub(super) async fn rotate(
     let keep = KEEPS.iter().map(|(seconds, _)| *seconds).find(|seconds| *seconds == keep).unwrap_or_default();
     let rotated = async {
         let key = own(&app, &id, &key).await?;
-        keys::rotate(&app, Visitor::BY, key, Duration::from_secs(keep)).await
+        keys::rotate(&app, visitor.by(), key, Duration::from_secs(keep), None).await
     };
     match rotated.await {
         Ok(rotated) => show(&app, &visitor, rotated.made, "rotated"),
@@ -141,7 +156,7 @@ pub(super) async fn revoke(
 ) -> Response {
     let revoked = async {
         let key = own(&app, &id, &key).await?;
-        keys::end(&app, Visitor::BY, key).await
+        keys::end(&app, visitor.by(), key).await
     };
     match revoked.await {
         Ok(()) => Redirect::to(&format!("/admin/clients/{id}?done=revoked")).into_response(),
@@ -176,7 +191,7 @@ pub(super) async fn limit(
     let changed = async {
         let missing = || Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such caller");
         let caller = id.parse::<CallerId>().map_err(|_| missing())?;
-        callers::allow(&app, Visitor::BY, caller, change).await
+        callers::allow(&app, visitor.by(), caller, change).await
     };
     match changed.await {
         Ok(_) => Redirect::to(&format!("/admin/clients/{id}?done=limits")).into_response(),

@@ -19,7 +19,7 @@ use crate::page::parts::{self, Tone, badge, maybe_time, note, nothing_here, time
 use crate::page::session::Visitor;
 use crate::serve::Closing;
 
-use super::{days, failed, figures, setup};
+use super::{days, failed, figures, opens_and_lasts, scope_name, setup};
 
 /// For how long the key before can stay valid, in seconds, and what that is called.
 pub(super) const KEEPS: [(u64, &str); 4] = [
@@ -224,6 +224,7 @@ fn keys_of(caller: CallerId, keys: &[KeyRecord], look: Look, now: Timestamp) -> 
             table {
                 thead { tr {
                     th scope="col" { (look.t("clients-key-name")) }
+                    th scope="col" { (look.t("clients-scope")) }
                     th scope="col" { (look.t("clients-key-begins")) }
                     th scope="col" { (look.t("clients-key-made")) }
                     th scope="col" { (look.t("clients-last-used")) }
@@ -258,11 +259,12 @@ fn key_row(caller: CallerId, key: &KeyRecord, look: Look, now: Timestamp) -> Mar
     html! {
         tr {
             th scope="row" { (key.name) br; span.hint { (key.id) } }
+            td { (scope_name(key.scope, look)) }
             td { code { (key.hint) "…" } }
             td { (time(key.created_at, now)) }
             td { (maybe_time(key.last_used_at, now)) }
             td {
-                @match key.revoked_at {
+                @match key.ends_at() {
                     None => { (badge(Tone::Good, &look.t("clients-key-valid"))) }
                     Some(until) if is_valid => { (badge(Tone::Warn, &look.t("clients-key-until"))) " " (time(until, now)) }
                     Some(since) => { (badge(Tone::Plain, &look.t("clients-key-revoked"))) " " (time(since, now)) }
@@ -299,6 +301,7 @@ fn new_key(caller: CallerId, name: &str, look: Look) -> Markup {
                 label { span { (look.t("clients-key-name")) }
                     input type="text" name="name" value=(name) required maxlength=(LONGEST_NAME) autocomplete="off";
                 }
+                (opens_and_lasts(look))
                 button type="submit" { (look.t("clients-new-key-button")) }
             }
         }

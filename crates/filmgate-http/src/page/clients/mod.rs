@@ -12,6 +12,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use filmgate_domain::Timestamp;
+use filmgate_store::KeyScope;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -193,7 +194,41 @@ fn new_caller(look: Look, name: &str) -> Markup {
                 label { span { (look.t("clients-name")) }
                     input type="text" name="name" value=(name) required maxlength=(LONGEST_NAME) autocomplete="off";
                 }
+                (opens_and_lasts(look))
                 button.primary type="submit" { (look.t("clients-new-button")) }
+            }
+        }
+    }
+}
+
+/// How long a key may last, in seconds, and what that is called; the first is for ever.
+const LASTS: [(u64, &str); 5] = [
+    (0, "clients-lasts-on"),
+    (604_800, "clients-lasts-week"),
+    (2_592_000, "clients-lasts-month"),
+    (7_776_000, "clients-lasts-quarter"),
+    (31_536_000, "clients-lasts-year"),
+];
+
+fn scope_name(scope: KeyScope, look: Look) -> String {
+    look.t(match scope {
+        KeyScope::Client => "clients-scope-client",
+        KeyScope::ReadOnly => "clients-scope-read-only",
+        KeyScope::Admin => "clients-scope-admin",
+    })
+}
+
+/// The fields that say what a key opens, and for how long.
+fn opens_and_lasts(look: Look) -> Markup {
+    html! {
+        label { span { (look.t("clients-scope")) }
+            select name="scope" {
+                @for scope in KeyScope::ALL { option value=(scope.as_str()) { (scope_name(scope, look)) } }
+            }
+        }
+        label { span { (look.t("clients-lasts")) }
+            select name="lasts" {
+                @for (seconds, name) in LASTS { option value=(seconds) { (look.t(name)) } }
             }
         }
     }

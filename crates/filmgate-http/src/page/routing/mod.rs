@@ -84,7 +84,7 @@ async fn look_at(State(app): State<App>, visitor: Visitor, Form(sent): Form<Sent
 
 /// Takes what was previewed into use: the fields are its keys, with their values as TOML.
 async fn take(State(app): State<App>, visitor: Visitor, Form(values): Form<Sent>) -> Response {
-    match apply(&app, Visitor::BY, &values).await {
+    match apply(&app, visitor.by(), &values).await {
         Ok(changes) => {
             Redirect::to(&format!("/admin/routing?done=applied&n={}", changes.len())).into_response()
         }
@@ -99,7 +99,7 @@ fn refuse(app: &App, visitor: &Visitor, mut shown: Shown, problem: ConfigProblem
 }
 
 async fn undo(State(app): State<App>, visitor: Visitor) -> Response {
-    match undo_last(&app, Visitor::BY).await {
+    match undo_last(&app, visitor.by()).await {
         Ok(changes) => {
             Redirect::to(&format!("/admin/routing?done=undone&n={}", changes.len())).into_response()
         }

@@ -70,6 +70,8 @@ fn list(app: &App, look: Look, entries: &[AuditEntry]) -> Markup {
     let now = app.engine.now();
     let via =
         |via: &str| if via == "page" { look.t("settings-via-page") } else { look.t("settings-via-api") };
+    let actor =
+        |actor: &str| if actor == "admin key" { look.t("settings-actor-admin") } else { actor.to_owned() };
     let markup = html! {
         table {
             thead { tr {
@@ -84,7 +86,7 @@ fn list(app: &App, look: Look, entries: &[AuditEntry]) -> Markup {
                         td { a href=(address("action", &entry.action)) { code { (entry.action) } } }
                         td { a href=(address("subject", &entry.subject)) { code { (entry.subject) } } }
                         td { code { (entry.detail) } }
-                        td { (via(&entry.via)) }
+                        td { (via(&entry.via)) br; span.hint { (actor(&entry.actor)) } }
                     }
                 }
             }

@@ -35,7 +35,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, Query(wanted)
 }
 
 pub(super) async fn reload(State(app): State<App>, visitor: Visitor) -> Response {
-    match read_anew(&app, Visitor::BY).await {
+    match read_anew(&app, visitor.by()).await {
         Ok(changes) => {
             Redirect::to(&format!("/admin/settings?done=reloaded&n={}", changes.len())).into_response()
         }
@@ -55,7 +55,7 @@ pub(super) async fn sign_out_everywhere(State(app): State<App>, visitor: Visitor
         let told = Some((Tone::Bad, refusal.message));
         return (refusal.status, render(&visitor, Part::Configuration, told, &body)).into_response();
     }
-    app.audit(Visitor::BY, "session.end_all", "operator", format!("{count} signed out")).await;
+    app.audit(visitor.by(), "session.end_all", "operator", format!("{count} signed out")).await;
     Redirect::to("/admin/sign-in").into_response()
 }
 

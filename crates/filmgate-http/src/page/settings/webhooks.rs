@@ -57,7 +57,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor, Query(wanted)
 
 pub(super) async fn set(State(app): State<App>, visitor: Visitor, Form(form): Form<About>) -> Response {
     let url = Some(form.url.trim().to_owned()).filter(|url| !url.is_empty());
-    match set_address(&app, Visitor::BY, &form.caller, url).await {
+    match set_address(&app, visitor.by(), &form.caller, url).await {
         Ok(changed) if changed.secret.is_some() => secret(&app, &visitor, &changed).await,
         Ok(_) => Redirect::to("/admin/settings/webhooks?done=set").into_response(),
         Err(refusal) => refuse(&app, &visitor, refusal).await,
@@ -65,14 +65,14 @@ pub(super) async fn set(State(app): State<App>, visitor: Visitor, Form(form): Fo
 }
 
 pub(super) async fn rotate(State(app): State<App>, visitor: Visitor, Form(form): Form<About>) -> Response {
-    match new_secret_of(&app, Visitor::BY, &form.caller).await {
+    match new_secret_of(&app, visitor.by(), &form.caller).await {
         Ok(changed) => secret(&app, &visitor, &changed).await,
         Err(refusal) => refuse(&app, &visitor, refusal).await,
     }
 }
 
 pub(super) async fn remove(State(app): State<App>, visitor: Visitor, Form(form): Form<About>) -> Response {
-    match take_away(&app, Visitor::BY, &form.caller).await {
+    match take_away(&app, visitor.by(), &form.caller).await {
         Ok(_) => Redirect::to("/admin/settings/webhooks?done=removed").into_response(),
         Err(refusal) => refuse(&app, &visitor, refusal).await,
     }
@@ -81,7 +81,7 @@ pub(super) async fn remove(State(app): State<App>, visitor: Visitor, Form(form):
 /// What came back is told at once: it is kept nowhere else.
 pub(super) async fn test(State(app): State<App>, visitor: Visitor, Form(form): Form<About>) -> Response {
     let look = visitor.look;
-    let told = match send_test(&app, Visitor::BY, &form.caller).await {
+    let told = match send_test(&app, visitor.by(), &form.caller).await {
         Ok(Tested { caller, error: None, status, .. }) => {
             let status = status.map(|status| status.to_string()).unwrap_or_default();
             let values = [("caller", caller.name.into()), ("status", status.into())];
@@ -103,7 +103,7 @@ pub(super) struct Again {
 }
 
 pub(super) async fn retry(State(app): State<App>, visitor: Visitor, Form(form): Form<Again>) -> Response {
-    match send_again(&app, Visitor::BY, &form.id).await {
+    match send_again(&app, visitor.by(), &form.id).await {
         Ok(_) => Redirect::to("/admin/settings/webhooks?done=retried").into_response(),
         Err(refusal) => refuse(&app, &visitor, refusal).await,
     }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use crate::App;
-use crate::auth::Caller;
+use crate::auth::{By, Caller};
 use crate::dialect::{Call, admit, openai};
 use crate::extract::Body;
 use crate::form;
@@ -33,13 +33,13 @@ pub(super) async fn make(
         Ok(sent) => sent,
         Err(refusal) => return render(&app, &visitor, &Wish::default(), Some(&refusal), None).await,
     };
-    match order(&app, &wish, file).await {
+    match order(&app, visitor.by(), &wish, file).await {
         Ok(job) => Redirect::to(&format!("{}?done=made", address(job.id))).into_response(),
         Err(refusal) => render(&app, &visitor, &wish, Some(&refusal), None).await,
     }
 }
 
-async fn order(app: &App, wish: &Wish, file: Option<Bytes>) -> Result<Arc<Job>, Refusal> {
+async fn order(app: &App, by: By, wish: &Wish, file: Option<Bytes>) -> Result<Arc<Job>, Refusal> {
     let draft = wish.draft(file.clone())?;
     let (caller, name) = caller(app, wish.caller.trim()).await?;
     // A second click sends the same again, in another envelope: what counts is what is in it.
@@ -51,7 +51,7 @@ async fn order(app: &App, wish: &Wish, file: Option<Bytes>) -> Result<Arc<Job>, 
         Arrival::Repeat(job, _) => job,
         Arrival::New(ticket) => {
             let (job, _) = admit(app, caller, (draft, NAMES), ticket, |_| None).await?;
-            app.audit(Visitor::BY, "job.make", &openai::spell(job.id), format!("for {name}")).await;
+            app.audit(by, "job.make", &openai::spell(job.id), format!("for {name}")).await;
             job
         }
     };

@@ -104,7 +104,7 @@ pub(super) async fn add(State(app): State<App>, visitor: Visitor, Form(new): For
     if let Some((_, why)) = intake.refused.first() {
         return bad(&import::reason(why, look));
     }
-    match intake.apply(&app, Visitor::BY).await {
+    match intake.apply(&app, visitor.by()).await {
         Ok(taken) => match (taken.added.first(), taken.duplicates.first()) {
             (Some(new), _) => Redirect::to(&format!("/admin/tokens/{}?done=added", new.id)).into_response(),
             (None, Some(known)) => {

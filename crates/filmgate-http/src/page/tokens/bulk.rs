@@ -126,7 +126,7 @@ pub(super) async fn apply(
 }
 
 async fn carry_out(app: &App, visitor: Visitor, deed: Deed, ids: &[TokenId], list: &Params) -> Response {
-    match tokens::change(app, Visitor::BY, ids, deed).await {
+    match tokens::change(app, visitor.by(), ids, deed).await {
         Ok(changed) => {
             let (n, unknown) = (changed.done.len(), changed.unknown.len());
             let address = list.address();

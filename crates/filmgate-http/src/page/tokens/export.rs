@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::App;
 use crate::admin::intake;
+use crate::auth::By;
 use crate::page::forms::Form;
 use crate::page::layout::{self, Section};
 use crate::page::parts::{self, Tone};
@@ -49,8 +50,8 @@ fn render(visitor: Visitor, problem: Option<&str>) -> Html<String> {
     layout::page(&visitor, Section::Tokens, &look.t("tokens-export"), &body)
 }
 
-pub(super) async fn shortened(State(app): State<App>, _: Visitor) -> Response {
-    file(&app, false).await
+pub(super) async fn shortened(State(app): State<App>, visitor: Visitor) -> Response {
+    file(&app, visitor.by(), false).await
 }
 
 pub(super) async fn secrets(State(app): State<App>, visitor: Visitor, Form(form): Form<Sure>) -> Response {
@@ -58,11 +59,11 @@ pub(super) async fn secrets(State(app): State<App>, visitor: Visitor, Form(form)
         let why = visitor.look.t("tokens-export-not-sure");
         return (StatusCode::BAD_REQUEST, render(visitor, Some(&why))).into_response();
     }
-    file(&app, true).await
+    file(&app, visitor.by(), true).await
 }
 
-async fn file(app: &App, secrets: bool) -> Response {
-    let tokens = intake::export(app, Visitor::BY, secrets).await;
+async fn file(app: &App, by: By, secrets: bool) -> Response {
+    let tokens = intake::export(app, by, secrets).await;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"filmgate-tokens.json\""),

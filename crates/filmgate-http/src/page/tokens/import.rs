@@ -242,7 +242,7 @@ pub(super) async fn apply(
         Some(Plan::Take(intake)) => intake.clone(),
         _ => return gone(visitor),
     };
-    match intake.apply(&app, Visitor::BY).await {
+    match intake.apply(&app, visitor.by()).await {
         Ok(taken) => {
             drafts.take(&name, &visitor, now);
             let (n, known, refused) = (taken.added.len(), taken.duplicates.len(), taken.refused.len());

@@ -47,6 +47,7 @@ pub(super) async fn page(
         p.row {
             a.button.primary href="/admin/tokens/add" { (look.t("tokens-add")) }
             a.button href="/admin/tokens/export" { (look.t("tokens-export")) }
+            a.button href="/admin/tokens/ledger" { (look.t("ledger-title")) }
         }
         (filters(&app, &params, look))
         @if found.total == 0 {

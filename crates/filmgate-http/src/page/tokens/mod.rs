@@ -6,6 +6,7 @@ mod drafts;
 mod export;
 mod history;
 mod import;
+mod ledger;
 mod list;
 mod one;
 mod params;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/admin/tokens/import/{draft}", get(import::preview).post(import::apply))
         .route("/admin/tokens/export", get(export::page).post(export::secrets))
         .route("/admin/tokens/export.json", get(export::shortened))
+        .route("/admin/tokens/ledger", get(ledger::page))
         .route("/admin/tokens/bulk", post(bulk::change))
         .route("/admin/tokens/bulk/{draft}", get(bulk::confirm).post(bulk::apply))
         .route("/admin/tokens/{id}", get(one::page).post(one::act))

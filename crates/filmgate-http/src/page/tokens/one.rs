@@ -309,13 +309,13 @@ async fn carry_out(
         "forgive" if act.seen.is_some_and(|seen| seen != view.info.fail_count) => {
             return Err((StatusCode::CONFLICT, look.t("tokens-forgive-changed")));
         }
-        "forgive" => tokens::take_back(app, Visitor::BY, token).await,
+        "forgive" => tokens::take_back(app, visitor.by(), token).await,
         "edit" => match adding::words(&act.tags, &act.note) {
-            Some((tags, note)) => tokens::label(app, Visitor::BY, token, tags, note).await,
+            Some((tags, note)) => tokens::label(app, visitor.by(), token, tags, note).await,
             None => return Err((StatusCode::BAD_REQUEST, look.t("tokens-words-too-long"))),
         },
         word => match Deed::ALL.into_iter().find(|deed| deed.as_str() == word) {
-            Some(deed) => tokens::change_one(app, Visitor::BY, token, deed).await,
+            Some(deed) => tokens::change_one(app, visitor.by(), token, deed).await,
             None => return Err((StatusCode::BAD_REQUEST, look.t("nothing-here"))),
         },
     };

@@ -16,7 +16,7 @@ use super::words::address;
 
 pub(super) async fn cancel(State(app): State<App>, visitor: Visitor, Name(text): Name) -> Response {
     let Ok(id) = read_id(&text) else { return video::missing(&visitor) };
-    match end(&app, Visitor::BY, id).await {
+    match end(&app, visitor.by(), id).await {
         Ok(job) => Redirect::to(&format!("{}?done=cancelled", address(job.id))).into_response(),
         Err(refusal) => refused(&app, &visitor, id, refusal).await,
     }
@@ -24,7 +24,7 @@ pub(super) async fn cancel(State(app): State<App>, visitor: Visitor, Name(text):
 
 pub(super) async fn again(State(app): State<App>, visitor: Visitor, Name(text): Name) -> Response {
     let Ok(id) = read_id(&text) else { return video::missing(&visitor) };
-    match make_again(&app, Visitor::BY, id).await {
+    match make_again(&app, visitor.by(), id).await {
         Ok(job) => Redirect::to(&format!("{}?done=again&of={text}", address(job.id))).into_response(),
         Err(refusal) => refused(&app, &visitor, id, refusal).await,
     }

@@ -26,13 +26,22 @@ pub(in crate::cli) struct Gateway {
 
 impl Gateway {
     /// The gateway at `base`, with or without `/v1` at its end.
-    pub(in crate::cli) fn new(mut base: Url, key: Option<Secret>) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(base: Url, key: Option<Secret>) -> anyhow::Result<Self> {
+        Self::known_by(None, base, key)
+    }
+
+    /// The clients' side of a server.
+    pub(in crate::cli) fn of(server: &Server, key: Option<Secret>) -> anyhow::Result<Self> {
+        Self::known_by(server.certificate.as_deref(), server.client_url()?, key)
+    }
+
+    fn known_by(certificate: Option<&str>, mut base: Url, key: Option<Secret>) -> anyhow::Result<Self> {
         base.set_query(None);
         base.set_fragment(None);
         if !base.path().trim_end_matches('/').ends_with("/v1") {
             base = web::below(&base, &["v1"]);
         }
-        Ok(Self { http: web::client(&base, Some(SILENCE))?, base, key })
+        Ok(Self { http: web::client(&base, Some(SILENCE), certificate)?, base, key })
     }
 
     /// The gateway that was named, or the server that has the data directory.
@@ -53,7 +62,7 @@ impl Gateway {
                 "the gateway asks for a client key; make one: export FILMGATE_API_KEY=$(filmgate key create me)"
             );
         }
-        Self::new(server.client_url()?, key)
+        Self::of(&server, key)
     }
 
     /// Asks for a video. It is asked for once: nobody wants two.

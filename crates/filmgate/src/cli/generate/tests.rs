@@ -57,7 +57,12 @@ async fn gateway(last: Value) -> (String, Script) {
         .with_state(script.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let limits = Limits { header_timeout: Duration::from_secs(10), grace: Duration::ZERO };
+    let limits = Limits {
+        header_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
+        max_connections: 10,
+        grace: Duration::ZERO,
+    };
     tokio::spawn(filmgate_http::serve(listener, router, limits, CancellationToken::new()));
     (base, script)
 }

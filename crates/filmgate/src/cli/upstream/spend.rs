@@ -80,7 +80,7 @@ async fn expect_there(client: &AdminClient, order: &Order, upstream: &str) -> an
 }
 
 async fn make_it(server: &Server, key: String, order: &Order) -> anyhow::Result<Made> {
-    let gateway = Gateway::new(server.client_url()?, Some(Secret::new(key)))?;
+    let gateway = Gateway::of(server, Some(Secret::new(key)))?;
     let dir = tempfile::tempdir()?;
     let target = Target::new(Some(dir.path()), &order.prompt, false)?;
     make(&gateway, order, &target).await

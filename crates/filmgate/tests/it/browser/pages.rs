@@ -4,10 +4,11 @@ use super::axe;
 use super::chrome::{Chrome, Screen};
 use crate::app::Setup;
 
-/// Every address of the menu.
-const PAGES: [&str; 7] = [
+/// Every address of the menu, and the ledger.
+const PAGES: [&str; 8] = [
     "/admin",
     "/admin/tokens",
+    "/admin/tokens/ledger",
     "/admin/videos",
     "/admin/routing",
     "/admin/studio",

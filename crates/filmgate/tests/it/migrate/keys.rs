@@ -19,7 +19,7 @@ async fn weak_keys_work_and_are_told() {
     let serving = moving.serve().await;
     assert_eq!(status(&serving, "/v1/models", "sk-123").await, StatusCode::OK);
     assert_eq!(status(&serving, "/v1/models", "123").await, StatusCode::UNAUTHORIZED);
-    assert_eq!(status(&serving, "/admin/v1/tokens", "sk-123").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&serving, "/admin/v1/tokens", "sk-123").await, StatusCode::FORBIDDEN);
     let commands =
         told["needs_you"].as_array().unwrap().iter().flat_map(|need| need["todo"].as_array().unwrap());
     let commands: Vec<&str> =

@@ -366,3 +366,22 @@ async fn the_api_takes_a_blame_back_and_the_operators_switch_stays() {
     let token = app.token("super-1").await;
     assert_eq!((&token["status"], &token["fail_count"]), (&json!("disabled"), &json!(0)));
 }
+
+// ---- the ledger ----
+
+#[tokio::test]
+async fn the_ledger_of_a_day_is_shown_by_pool_and_token() {
+    let app = app([1, 1]).await;
+    app.make("one", "720p", 6).await;
+    let browser = Browser::signed_in(&app).await;
+    let today = browser.page("/admin/tokens/ledger").await;
+    let id = &app.token_ids["super-1"];
+    for part in [&format!("href=\"/admin/tokens/{id}\""), "ssoBasic", " USD", "136"] {
+        assert!(today.contains(part), "{part} is not in {today}");
+    }
+    let long_ago = browser.page("/admin/tokens/ledger?day=2020-02-29").await;
+    assert!(long_ago.contains("No token was used on this day."), "{long_ago}");
+    assert!(long_ago.contains("value=\"2020-02-29\""), "{long_ago}");
+    let odd = browser.request(Method::GET, "/admin/tokens/ledger?day=2020-02-30").send().await.unwrap();
+    assert_eq!(odd.status(), StatusCode::BAD_REQUEST);
+}

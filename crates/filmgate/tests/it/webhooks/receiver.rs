@@ -36,9 +36,9 @@ pub(crate) enum Answer {
 /// What came.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Receiver {
@@ -69,7 +69,7 @@ impl Receiver {
     }
 
     /// Waits until so many have come, and no more; returns them.
-    pub(super) async fn gets(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn gets(&self, count: usize) -> Vec<Received> {
         for _ in 0..1200 {
             let received = self.received();
             if received.len() >= count {
@@ -102,7 +102,7 @@ async fn take(State(inner): State<Arc<Inner>>, request: Request) -> Response {
 }
 
 impl Received {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers[name].to_str().unwrap()
     }
 
@@ -110,17 +110,17 @@ impl Received {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub(super) fn signatures(&self) -> Vec<&str> {
+    pub(crate) fn signatures(&self) -> Vec<&str> {
         self.header("webhook-signature").split(' ').collect()
     }
 
     /// Whether the reference implementation takes it for genuine.
-    pub(super) fn is_genuine(&self, secret: &str) -> bool {
+    pub(crate) fn is_genuine(&self, secret: &str) -> bool {
         Webhook::new(secret).unwrap().verify(self.body.as_bytes(), &self.headers).is_ok()
     }
 
     /// The three headers of Standard Webhooks.
-    pub(super) fn standard_headers(&self) -> Value {
+    pub(crate) fn standard_headers(&self) -> Value {
         let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
         names.into_iter().map(|name| (name.to_owned(), json!(self.header(name)))).collect()
     }

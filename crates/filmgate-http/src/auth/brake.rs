@@ -1,4 +1,4 @@
-//! Slows down whoever guesses at the admin key.
+//! Slows down whoever guesses at keys.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use filmgate_domain::Timestamp;
 
-/// Wrong keys that an address may try before it has to pause.
-const FREE_TRIES: u32 = 5;
 /// The first pause; it doubles with each further wrong key.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
@@ -19,8 +17,12 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 const REMEMBERED: usize = 10_000;
 
 /// Counts wrong keys by address. Cloning shares the counts.
-#[derive(Clone, Default)]
-pub(crate) struct Brake(Arc<Mutex<HashMap<IpAddr, Wrong>>>);
+#[derive(Clone)]
+pub(crate) struct Brake {
+    /// Wrong keys that an address may try before it has to pause.
+    free_tries: u32,
+    counts: Arc<Mutex<HashMap<IpAddr, Wrong>>>,
+}
 
 #[derive(Clone, Copy)]
 struct Wrong {
@@ -29,17 +31,22 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn may_try_at(&self) -> Timestamp {
-        let Some(doublings) = self.tries.checked_sub(FREE_TRIES) else { return self.last };
+    fn may_try_at(&self, free_tries: u32) -> Timestamp {
+        let Some(doublings) = self.tries.checked_sub(free_tries) else { return self.last };
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings.min(16));
         self.last + pause.min(LONGEST_PAUSE)
     }
 }
 
 impl Brake {
+    /// One that lets an address try so many wrong keys.
+    pub(crate) fn new(free_tries: u32) -> Self {
+        Self { free_tries, counts: Arc::default() }
+    }
+
     /// How long this address has to wait before it may try a key; `None`: it may at once.
     pub(crate) fn wait(&self, from: IpAddr, now: Timestamp) -> Option<Duration> {
-        let wait = self.counts().get(&network(from))?.may_try_at().since(now);
+        let wait = self.counts().get(&network(from))?.may_try_at(self.free_tries).since(now);
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -67,12 +74,12 @@ impl Brake {
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, Wrong>> {
-        self.0.lock().expect("no panic under this lock")
+        self.counts.lock().expect("no panic under this lock")
     }
 }
 
 /// Whoever has an IPv6 address has 2^64 of them.
-fn network(from: IpAddr) -> IpAddr {
+pub(super) fn network(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(six) => {
             let [a, b, c, d, ..] = six.segments();
@@ -95,7 +102,7 @@ mod tests {
 
     #[test]
     fn five_slips_are_free_and_then_pauses_double() {
-        let (brake, from) = (Brake::default(), address("192.0.2.1"));
+        let (brake, from) = (Brake::new(5), address("192.0.2.1"));
         (0..4).for_each(|_| brake.wrong(from, NOW));
         assert_eq!(brake.wait(from, NOW), None);
         brake.wrong(from, NOW);
@@ -110,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_right_key_or_an_hour_forgives() {
-        let (brake, from) = (Brake::default(), address("192.0.2.1"));
+        let (brake, from) = (Brake::new(5), address("192.0.2.1"));
         (0..9).for_each(|_| brake.wrong(from, NOW));
         brake.right(from);
         assert_eq!(brake.wait(from, NOW), None);
@@ -121,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_guesser_and_memory_is_bounded() {
-        let brake = Brake::default();
+        let brake = Brake::new(5);
         (0..5).for_each(|n| brake.wrong(address(&format!("2001:db8::{n}")), NOW));
         assert!(brake.wait(address("2001:db8::ffff"), NOW).is_some());
         for n in 0..(REMEMBERED as u32 + 100) {
