@@ -1,5 +1,6 @@
 //! Parts of a request. What cannot be read is refused in the shape of the dialect, not in axum's words.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::StatusCode;
 use http::request::Parts;
+use http::{StatusCode, Uri};
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
 use crate::App;
 use crate::auth::Caller;
@@ -40,9 +42,29 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
         let params = Query::<T>::from_request_parts(parts, app).await;
         params.map(|Query(params)| Self(params)).map_err(|rejection| {
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, "invalid_query", rejection.body_text());
+            let culprit = culprit::<T>(parts.uri.query().unwrap_or_default());
+            let refusal = culprit.into_iter().fold(refusal, |refusal, name| refusal.about(&name));
             refusal.into_response(Dialect::of_path(parts.uri.path()))
         })
     }
+}
+
+/// Which parameter of a query cannot be read: alone, or because it is there twice. None of ours has to be there.
+fn culprit<T: DeserializeOwned>(query: &str) -> Option<String> {
+    let pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
+    let fails = |pairs: &[&(Cow<'_, str>, Cow<'_, str>)]| {
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs.iter().copied()).finish();
+        format!("/?{query}").parse::<Uri>().is_ok_and(|uri| Query::<T>::try_from_uri(&uri).is_err())
+    };
+    let alone = pairs.iter().find(|pair| fails(&[pair]));
+    let twice = || {
+        pairs.iter().find(|pair| {
+            let same: Vec<_> = pairs.iter().filter(|(name, _)| *name == pair.0).collect();
+            same.len() > 1 && fails(&same)
+        })
+    };
+    alone.or_else(twice).map(|(name, _)| name.chars().take(100).collect())
 }
 
 /// The largest body of a route, in bytes.
@@ -135,4 +157,29 @@ fn too_slow(timeout: Duration) -> Refusal {
         timeout.as_secs_f64()
     );
     Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Page {
+        #[expect(dead_code, reason = "only whether it can be read counts")]
+        limit: Option<u32>,
+        #[expect(dead_code, reason = "only whether it can be read counts")]
+        after: Option<String>,
+    }
+
+    #[rstest]
+    #[case("after=x&limit=many", Some("limit"))]
+    #[case("limit=1&after=a&after=b", Some("after"))]
+    #[case("x=1&x=2&limit=", Some("limit"))]
+    #[case("limit=1&x=1&x=2", None)]
+    fn what_is_wrong_in_a_query_is_named(#[case] query: &str, #[case] name: Option<&str>) {
+        assert_eq!(culprit::<Page>(query).as_deref(), name);
+    }
 }

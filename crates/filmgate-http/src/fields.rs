@@ -29,7 +29,10 @@ impl Fields {
         match serde_json::from_slice(body) {
             Ok(Value::Object(map)) => Ok(Self::nested(map, String::new())),
             Ok(other) => Err(malformed(format!("the body must be a JSON object, not {}", kind(&other)))),
-            Err(error) => Err(malformed(format!("the body is not valid JSON: {error}"))),
+            Err(error) => {
+                let refusal = malformed(format!("the body is not valid JSON: {error}"));
+                Err(place_of_error(body).into_iter().fold(refusal, |refusal, place| refusal.about(&place)))
+            }
         }
     }
 
@@ -137,7 +140,7 @@ impl Fields {
             Value::Bool(flag) => return Ok(Some(*flag)),
             Value::String(text) => match &*text.to_ascii_lowercase() {
                 "true" | "1" | "yes" => return Ok(Some(true)),
-                "false" | "0" | "no" | "" => return Ok(Some(false)),
+                "false" | "0" | "no" => return Ok(Some(false)),
                 _ => {}
             },
             _ => {}
@@ -216,6 +219,16 @@ fn essence(headers: &HeaderMap) -> Option<String> {
     Some(essence.trim().to_ascii_lowercase())
 }
 
+/// The field in which a text ends to be JSON. It is read a second time for that, so only what is wrong pays.
+fn place_of_error(body: &[u8]) -> Option<String> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let error = serde_path_to_error::deserialize::<_, Value>(&mut reader).err()?;
+    let place = error.path().to_string();
+    // What is no field has a sign in its place: `.` is the body itself, `?` what should be a field's name.
+    let place: String = place.trim_end_matches(['.', '?']).chars().take(100).collect();
+    (!place.is_empty()).then_some(place)
+}
+
 fn wrong_type(expected: &str, found: &str) -> Refusal {
     let found: String = found.chars().take(100).collect();
     let message = format!("send {expected}, not {found:?}");
@@ -283,6 +296,23 @@ mod tests {
         assert_eq!(wrong.message, "`video_config.resolution_name` must be a string, not a number");
         let unknown = inner.finish(&[]).unwrap_err();
         assert_eq!(unknown.param.as_deref(), Some("video_config.oops"));
+    }
+
+    #[rstest]
+    #[case(r#"{"a":1,"prompt":"\ud800"}"#, Some("prompt"))]
+    #[case(r#"{"a":{"b":[0,NaN]}}"#, Some("a.b[1]"))]
+    #[case(r#"{"a":1,}"#, None)]
+    #[case(r#"{"a":1} x"#, None)]
+    #[case("", None)]
+    fn what_is_no_json_is_named_by_its_field(#[case] json: &str, #[case] param: Option<&str>) {
+        assert_eq!(Fields::from_json(json.as_bytes()).unwrap_err().param.as_deref(), param);
+    }
+
+    #[test]
+    fn what_is_too_deep_is_named_and_not_repeated() {
+        let deep = format!("{{\"user\":{}}}", "[".repeat(100_000));
+        let param = Fields::from_json(deep.as_bytes()).unwrap_err().param.unwrap();
+        assert!(param.starts_with("user[0]") && param.len() <= 100, "{param}");
     }
 
     #[tokio::test]

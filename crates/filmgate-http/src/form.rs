@@ -38,11 +38,20 @@ pub(crate) async fn read(headers: &HeaderMap, body: &Bytes) -> Result<Form, Refu
             let bytes = field.bytes().await.map_err(|e| broken(&e.body_text()))?;
             form.files.push((name, bytes));
         } else {
-            let text = field.text().await.map_err(|e| broken(&e.body_text()))?;
-            insert(&mut form.texts, &name, text)?;
+            let bytes = field.bytes().await.map_err(|e| broken(&e.body_text()))?;
+            insert(&mut form.texts, &name, text(&name, &bytes)?)?;
         }
     }
     Ok(form)
+}
+
+/// As strict as JSON is: bytes that are no UTF-8 are refused, and not replaced by something else.
+fn text(name: &str, bytes: &[u8]) -> Result<String, Refusal> {
+    let text = str::from_utf8(bytes).map_err(|_| {
+        let name = shorten(name);
+        Refusal::invalid(&name, format!("`{name}` is not UTF-8"))
+    })?;
+    Ok(text.to_owned())
 }
 
 /// Puts a text where its name says.

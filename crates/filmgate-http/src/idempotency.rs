@@ -27,6 +27,8 @@ use turns::{Identity, Turn};
 
 const KEY: &str = "Idempotency-Key";
 const LONGEST_KEY: usize = 255;
+/// The standard allows no longer boundary (RFC 2046), and each of many dashes may begin one.
+const LONGEST_BOUNDARY: usize = 70;
 /// How the OpenAI SDKs count: absent from other clients, 0 in the first request.
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 /// Says that an answer was given to an earlier request.
@@ -254,7 +256,7 @@ fn boundary(headers: &HeaderMap) -> Option<&str> {
         Some(quoted) => quoted.split('"').next()?,
         None => rest.split(';').next()?.trim(),
     };
-    (!boundary.is_empty()).then_some(boundary)
+    (1..=LONGEST_BOUNDARY).contains(&boundary.len()).then_some(boundary)
 }
 
 /// The pieces of a body between its delimiters, which begin with a dash.
@@ -284,6 +286,15 @@ mod tests {
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_boundary_that_is_longer_than_any_is_not_looked_for() {
+        let of = |length: usize| {
+            let content_type = format!("multipart/form-data; boundary={}", "-".repeat(length));
+            boundary(&headers(&[("content-type", &content_type)])).map(str::len)
+        };
+        assert_eq!((of(LONGEST_BOUNDARY), of(LONGEST_BOUNDARY + 1)), (Some(LONGEST_BOUNDARY), None));
     }
 
     fn fingerprint_of(path: &str, content_type: &str, body: &[u8]) -> [u8; 32] {

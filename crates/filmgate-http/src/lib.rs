@@ -9,6 +9,9 @@ mod extract;
 mod fields;
 mod follow;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guarded;
 mod idempotency;
 mod inputs;
@@ -271,7 +274,9 @@ async fn no_such_route(request: Request) -> Response {
 }
 
 async fn wrong_method(request: Request) -> Response {
-    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    let path: String = request.uri().path().chars().take(100).collect();
+    let method: String = request.method().as_str().chars().take(40).collect();
+    let message = format!("{path} does not take {method}");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
     refusal.into_response(Dialect::of_path(request.uri().path()))
 }

@@ -127,9 +127,17 @@ impl Refusal {
         }
         let body = match dialect {
             Dialect::OpenAi => self.openai_body(),
-            Dialect::Xai => json!({ "code": self.code.replace('_', "-"), "error": self.message }),
+            Dialect::Xai => json!({ "code": self.code.replace('_', "-"), "error": self.sentence() }),
         };
         (self.status, headers, axum::Json(body)).into_response()
+    }
+
+    /// The message, with the name of the field for dialects that have no other place for it.
+    fn sentence(&self) -> String {
+        match &self.param {
+            Some(param) if !self.message.contains(&**param) => format!("`{param}`: {}", self.message),
+            _ => self.message.clone(),
+        }
     }
 
     /// `{"error":{"message","type","param","code"}}`, with the job's id where there is one.

@@ -95,8 +95,8 @@ impl Tally {
 }
 
 /// Looks at the address that a request wants its video's end to be told to. Gives it as it will be used.
-pub(crate) async fn accept(app: &App, caller: Caller, url: &str) -> Result<Box<str>, Refusal> {
-    let invalid = |why: String| Refusal::invalid("webhook_url", format!("`webhook_url`: {why}"));
+pub(crate) async fn accept(app: &App, caller: Caller, url: &str, field: &str) -> Result<Box<str>, Refusal> {
+    let invalid = |why: String| Refusal::invalid(field, format!("`{field}`: {why}"));
     let url = app.engine.settings().outside.check(url).map_err(|error| invalid(error.to_string()))?;
     let store = app.engine.store();
     if store.webhook_secrets(caller.0, app.engine.now()).await?.is_empty() {

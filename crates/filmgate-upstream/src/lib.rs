@@ -11,6 +11,9 @@ mod check;
 mod client;
 mod failure;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lenient;
 mod openai;
 mod outside;

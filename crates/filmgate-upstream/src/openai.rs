@@ -8,6 +8,9 @@
 mod find;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use wire::video_id;
+
 use async_trait::async_trait;
 use filmgate_domain::{Cause, Failure, Polled, Secret};
 use http::StatusCode;
@@ -30,6 +33,11 @@ pub(crate) struct OpenAi {
 impl OpenAi {
     pub(crate) fn new(client: Client, body: Body) -> Self {
         Self { client, body }
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -66,12 +74,7 @@ impl Upstream for OpenAi {
         }
         let request = self.client.request(&call, Method::GET, &["videos", upstream_id])?;
         let Reply { status, limits, body } = self.client.answer(&call, request).await?;
-        let polled = match wire::Answer::parse(&body) {
-            Some(answer) => self.polled(&call, upstream_id, &answer),
-            // The status says it all.
-            None if status == StatusCode::ACCEPTED => Polled::Pending { progress: None },
-            None => return Err(call.garbage(status, "with something that is no state of a video", &body)),
-        };
+        let polled = self.read(&call, upstream_id, status, &body)?;
         Ok(Told { polled, limits })
     }
 
@@ -85,6 +88,22 @@ impl Upstream for OpenAi {
 }
 
 impl OpenAi {
+    /// What the answer to a poll says.
+    pub(crate) fn read(
+        &self,
+        call: &Call<'_>,
+        id: &str,
+        status: StatusCode,
+        body: &[u8],
+    ) -> Result<Polled, Failure> {
+        match wire::Answer::parse(body) {
+            Some(answer) => Ok(self.polled(call, id, &answer)),
+            // The status says it all.
+            None if status == StatusCode::ACCEPTED => Ok(Polled::Pending { progress: None }),
+            None => Err(call.garbage(status, "with something that is no state of a video", body)),
+        }
+    }
+
     fn polled(&self, call: &Call<'_>, id: &str, answer: &wire::Answer) -> Polled {
         match answer.state() {
             wire::State::Pending => Polled::Pending { progress: answer.progress() },

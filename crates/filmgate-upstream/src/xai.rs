@@ -5,6 +5,9 @@
 
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use wire::request_id;
+
 use async_trait::async_trait;
 use filmgate_domain::{Cause, Failure, Polled, Secret};
 use http::StatusCode;
@@ -23,6 +26,11 @@ pub(crate) struct Xai {
 impl Xai {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -78,7 +86,8 @@ impl Upstream for Xai {
 }
 
 impl Xai {
-    fn polled(&self, call: &Call<'_>, status: StatusCode, body: &[u8]) -> Result<Polled, Failure> {
+    /// What the answer to a poll says.
+    pub(crate) fn polled(&self, call: &Call<'_>, status: StatusCode, body: &[u8]) -> Result<Polled, Failure> {
         let answer = wire::Answer::parse(body)
             .ok_or_else(|| call.garbage(status, "with something that is no state of a video", body))?;
         let cost_ticks = answer.cost_ticks();

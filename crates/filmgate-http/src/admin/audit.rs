@@ -6,7 +6,7 @@ use filmgate_store::{AuditEntry, AuditFilter, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminError;
+use super::{AdminError, page_size};
 use crate::App;
 use crate::auth::Operator;
 use crate::extract::Params;
@@ -37,7 +37,8 @@ pub(crate) async fn list(
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Value>, AdminError> {
     let AuditQuery { action, subject, before, limit } = query;
-    let filter = AuditFilter { action, subject, before, limit: limit.unwrap_or(50) };
+    let limit = page_size(limit, 50, 1000)?;
+    let filter = AuditFilter { action, subject, before, limit };
     let (entries, has_more) = page_of(&app, filter).await?;
     let entries: Vec<Value> = entries
         .iter()

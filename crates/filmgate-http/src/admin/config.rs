@@ -221,6 +221,20 @@ impl From<NotUndone> for Refusal {
     }
 }
 
+/// A change that is refused; names the first of the values that is at fault.
+pub(super) fn not_changed(problem: ConfigProblem, values: &[(String, String)]) -> Refusal {
+    let about = |(key, _): &&(String, String)| {
+        let within = |told: &str| {
+            told == &**key || told.starts_with(&format!("{key}.")) || told.starts_with(&format!("{key}["))
+        };
+        problem.0.iter().filter_map(|mistake| mistake.key.as_deref()).any(within)
+    };
+    // Of a single value it is clear.
+    let culprit = values.iter().find(about).or(values.first().filter(|_| values.len() == 1));
+    let name = culprit.map(|(key, _)| format!("set.{}", key.chars().take(100).collect::<String>()));
+    name.into_iter().fold(problem.into(), |refusal: Refusal, name| refusal.about(&name))
+}
+
 /// Writes values into the file and takes them into use.
 pub(crate) async fn apply(
     app: &App,
@@ -275,7 +289,7 @@ pub(crate) async fn change(State(app): State<App>, operator: Operator, Body(body
     let mut fields = Fields::from_json(&body)?;
     let values = set(&mut fields)?;
     fields.finish(&[])?;
-    apply(&app, operator.by(), &values).await?;
+    apply(&app, operator.by(), &values).await.map_err(|problem| not_changed(problem, &values))?;
     Ok(Json(json!({ "changed": values.len() })))
 }
 

@@ -80,11 +80,21 @@ pub(crate) struct Parsed {
 /// The longest token: upstreams would not take a longer header either.
 const LONGEST: usize = 8 * 1024;
 
+/// Nobody has counted further; the books could not hold much more.
+const MOST_COUNTED: u64 = 1 << 53;
+
+/// The end of the year 9999. Later times are slips.
+const LAST_MILLISECOND: f64 = 253_402_300_799_000.0;
+
+/// The longest name that is repeated, in characters.
+const LONGEST_NAME: usize = 40;
+
 /// Reads `{"pool":[token, {…}]}`, `[token, {…}]`, or lines. `pool` is for tokens that name none themselves.
 pub(crate) fn read(text: &str, pool: Option<&str>, now: Timestamp) -> Read {
-    let text = text.trim_start_matches('\u{feff}').trim();
+    // What comes before is not cut off: the lines are counted from the first.
+    let text = text.trim_start_matches('\u{feff}');
     let mut read = Read::default();
-    if !text.starts_with(['{', '[']) {
+    if !text.trim_start().starts_with(['{', '[']) {
         read_lines(&mut read, text, pool, now);
         return read;
     }
@@ -130,23 +140,31 @@ fn read_lines(read: &mut Read, text: &str, pool: Option<&str>, now: Timestamp) {
 
 fn read_list(read: &mut Read, pool: &str, list: Value, now: Timestamp) {
     let Value::Array(list) = list else {
-        return read.refuse(pool, Unfit::NoList(kind(&list)));
+        return read.refuse(&short(pool), Unfit::NoList(kind(&list)));
     };
+    let named = short(pool);
     for (nth, item) in list.into_iter().enumerate() {
         let token = match item {
             Value::String(text) => plain(&text, pool, now),
             Value::Object(fields) => detailed(&fields, pool, now),
             other => Err(Unfit::NoToken(kind(&other))),
         };
-        read.take(format!("{pool}[{nth}]"), token);
+        read.take(format!("{named}[{nth}]"), token);
+    }
+}
+
+/// What a text says in the place of a name, without repeating much of it: it may be a token that went astray.
+pub(crate) fn short(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => name.to_owned(),
+        Some(_) => format!("{}…", name.chars().take(12).collect::<String>()),
     }
 }
 
 /// A bare token: `sso=` in front is cut off, as the original did.
 pub(crate) fn plain(text: &str, pool: &str, now: Timestamp) -> Result<Parsed, Unfit> {
     let text = text.trim();
-    let text = text.strip_prefix("sso=").unwrap_or(text);
-    let text = text.strip_suffix(';').unwrap_or(text);
+    let text = text.trim_start_matches("sso=").trim_end_matches(';');
     if text.is_empty() {
         return Err(Unfit::Empty);
     }
@@ -171,16 +189,19 @@ fn detailed(fields: &Map<String, Value>, pool: &str, now: Timestamp) -> Result<P
     let mut parsed = plain(text, pool, now)?;
     let info = &mut parsed.info;
     if let Some(status) = fields.get("status").and_then(Value::as_str) {
-        info.status = status.parse().map_err(|error| Unfit::OddStatus(format!("{status:?}: {error}")))?;
+        info.status =
+            status.parse().map_err(|error| Unfit::OddStatus(format!("{:?}: {error}", short(status))))?;
     }
     // It does not say until when: one look at the clock later it is active again.
     info.cooling_until = (info.status == TokenStatus::Cooling).then_some(now);
     let number = |name: &str| fields.get(name).and_then(Value::as_f64).filter(|n| *n >= 0.0);
-    let time = |name: &str| number(name).filter(|ms| *ms > 0.0).map(|ms| Timestamp::from_millis(ms as i64));
+    let count = |name: &str| (number(name).unwrap_or(0.0) as u64).min(MOST_COUNTED);
+    let time = |name: &str| number(name).filter(|ms| *ms > 0.0 && *ms < LAST_MILLISECOND);
+    let time = |name: &str| time(name).map(|ms| Timestamp::from_millis(ms as i64));
     info.created_at = time("created_at").unwrap_or(now);
     info.last_used_at = time("last_used_at");
-    info.use_count = number("use_count").unwrap_or(0.0) as u64;
-    info.fail_count = number("fail_count").unwrap_or(0.0) as u64;
+    info.use_count = count("use_count");
+    info.fail_count = count("fail_count");
     info.last_fail_at = time("last_fail_at");
     info.last_fail_reason = fields.get("last_fail_reason").and_then(Value::as_str).map(Into::into);
     info.last_sync_at = time("last_sync_at");
@@ -225,6 +246,38 @@ mod tests {
         assert_eq!(tokens, ["first-token", "second-token"]);
         let places: Vec<_> = read.refused.iter().map(|(place, _)| &**place).collect();
         assert_eq!(places, ["line 5", "line 6"]);
+    }
+
+    #[test]
+    fn nothing_of_a_cookie_is_left_around_a_token() {
+        let parsed = plain(" sso=sso=abc;; ", "p", NOW).unwrap();
+        assert_eq!(parsed.info.token.expose(), "abc");
+    }
+
+    #[test]
+    fn figures_that_no_book_holds_are_cut() {
+        let text = r#"["a-token",{"token":"t","use_count":1e308,"fail_count":-1,"created_at":1e308,"last_used_at":9e17}]"#;
+        let read = read(text, Some("p"), NOW);
+        let info = &read.tokens[1].1.info;
+        assert_eq!((info.use_count, info.fail_count), (MOST_COUNTED, 0));
+        assert_eq!((info.created_at, info.last_used_at), (NOW, None));
+    }
+
+    #[test]
+    fn lines_are_counted_from_the_first() {
+        let read = read("\u{feff}\n\n  has space\n\n", Some("p"), NOW);
+        assert_eq!(read.refused[0].0, "line 3");
+        let read = super::read("\n\n{\"p\":[}", None, NOW);
+        assert_eq!(read.refused[0].0, "line 3");
+    }
+
+    #[test]
+    fn no_long_name_is_repeated_for_each_token() {
+        let name = "xai-0123456789-0123456789-0123456789-0123456789";
+        let text = format!(r#"{{"{name}":[7,{{"token":"t","status":"{name}"}}],"{name}-":7}}"#);
+        let read = read(&text, None, NOW);
+        assert_eq!(read.refused.len(), 3);
+        assert!(!format!("{:?}", read.refused).contains("xai-0123456789-"), "{:?}", read.refused);
     }
 
     #[test]

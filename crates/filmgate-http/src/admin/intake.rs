@@ -171,7 +171,11 @@ fn admissible(app: &App, info: &TokenInfo) -> Result<(), Unfit> {
     let Some(pool) = pool_of(app, info) else {
         let settings = app.engine.settings();
         let known: Vec<&str> = settings.catalog.pools().iter().map(|pool| &*pool.name).collect();
-        return Err(Unfit::NoSuchPool(format!("{:?}; there is {}", info.pool, known.join(", "))));
+        return Err(Unfit::NoSuchPool(format!(
+            "{:?}; there is {}",
+            import::short(&info.pool),
+            known.join(", ")
+        )));
     };
     if app.configuration.is_official_xai(&pool.upstream) && !info.token.expose().starts_with("xai-") {
         return Err(Unfit::SessionCookie(pool.name.to_string()));

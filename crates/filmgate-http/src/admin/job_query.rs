@@ -59,8 +59,13 @@ impl JobQuery {
 
 /// The id of a job, in either spelling.
 pub(crate) fn read_id(text: &str) -> Result<JobId, Refusal> {
+    read_id_in("id", text)
+}
+
+/// The same, from a parameter of this name.
+pub(crate) fn read_id_in(name: &str, text: &str) -> Result<JobId, Refusal> {
     let (_, id) = spelling(text)
-        .ok_or_else(|| Refusal::invalid("id", "that is not a job's id, such as video_ and 32 hex digits"))?;
+        .ok_or_else(|| Refusal::invalid(name, "that is not a job's id, such as video_ and 32 hex digits"))?;
     Ok(id)
 }
 

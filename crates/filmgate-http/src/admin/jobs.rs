@@ -11,11 +11,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminError;
-use super::job_query::{JobQuery, read_id};
+use super::job_query::{JobQuery, read_id, read_id_in};
+use super::{AdminError, page_size};
 use crate::App;
 use crate::auth::{By, Caller, Operator};
-use crate::dialect::{choice, openai, report};
+use crate::dialect::{WEBHOOK, choice, openai, report};
 use crate::extract::{Name, Params};
 use crate::refusal::Refusal;
 use crate::webhooks;
@@ -37,8 +37,8 @@ pub(crate) async fn list(
     Params(query): Params<JobQuery>,
     Params(place): Params<Place>,
 ) -> Answer {
-    let after = place.after.as_deref().map(read_id).transpose()?;
-    let limit = place.limit.unwrap_or(50).clamp(1, 1000);
+    let after = place.after.as_deref().map(|text| read_id_in("after", text)).transpose()?;
+    let limit = page_size(place.limit, 50, 1000)?;
     let filter = JobFilter { after, limit, ..query.filter(&app).await? };
     let page = app.engine.store().job_page(&filter).await?;
     let jobs: Vec<Value> = page.jobs.iter().map(render).collect();
@@ -77,7 +77,7 @@ pub(crate) async fn make_again(app: &App, by: By, id: JobId) -> Result<Arc<Job>,
     }
     // Its caller may have lost the secret that signs, or the address be refused by now: that stops no video.
     let webhook = match &job.webhook {
-        Some(url) => webhooks::accept(app, Caller(job.caller), url).await.ok(),
+        Some(url) => webhooks::accept(app, Caller(job.caller), url, WEBHOOK).await.ok(),
         None => None,
     };
     let made = app.engine.again(&job, choice::USUAL_WAIT, webhook).await.map_err(|error| match error {

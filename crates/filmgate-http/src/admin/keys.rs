@@ -123,9 +123,14 @@ fn span(fields: &mut Fields, name: &str, least: u64, most: Duration) -> Result<O
 pub(crate) async fn make(app: &App, by: By, order: Order<'_>) -> Result<Made, Refusal> {
     let Order { name, caller, scope, expires_in, given } = order;
     let (name, caller) = (name.trim(), caller.trim());
-    if [name, caller].iter().any(|text| !is_name(text)) {
-        let message = "give the key a name of 1 to 80 characters, none of them a control character";
-        return Err(Refusal::invalid("name", message));
+    for (field, text) in [("name", name), ("caller", caller)] {
+        if !is_name(text) {
+            let whose = if field == "name" { "key" } else { field };
+            let message = format!(
+                "give the {whose} a name of 1 to {LONGEST_NAME} characters, none of them a control character"
+            );
+            return Err(Refusal::invalid(field, message));
+        }
     }
     let (now, store) = (app.engine.now(), app.engine.store());
     let key = match given {

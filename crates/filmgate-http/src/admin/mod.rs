@@ -99,5 +99,17 @@ impl From<OperatorError> for Refusal {
 
 /// Reads an id from a path.
 fn id<T: std::str::FromStr>(text: &str, example: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|_| Refusal::invalid("id", format!("that is not an id such as {example}")))
+    id_in("id", text, example)
+}
+
+/// Reads an id from a field or a parameter of this name.
+fn id_in<T: std::str::FromStr>(name: &str, text: &str, example: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|_| Refusal::invalid(name, format!("that is not an id such as {example}")))
+}
+
+/// How many things are on a page: what is asked for, or else so many as usual.
+fn page_size(limit: Option<u32>, usual: u32, most: u32) -> Result<u32, Refusal> {
+    Some(limit.unwrap_or(usual))
+        .filter(|limit| (1..=most).contains(limit))
+        .ok_or_else(|| Refusal::invalid("limit", format!("`limit` must be a whole number from 1 to {most}")))
 }

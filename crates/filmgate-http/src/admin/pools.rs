@@ -88,6 +88,7 @@ fn modes() -> String {
 pub(crate) async fn check(State(app): State<App>, _: Operator, Name(name): Name) -> Answer {
     let Some(results) = app.engine.check_upstream(&name).await else {
         let known: Vec<String> = app.engine.settings().upstreams.keys().map(ToString::to_string).collect();
+        let name: String = name.chars().take(100).collect();
         let message = format!("there is no upstream {name:?}; there is {}", known.join(", "));
         return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", message).into());
     };

@@ -46,15 +46,6 @@ pub(crate) enum NoPreview {
     Refused(Refusal),
 }
 
-impl From<NoPreview> for Refusal {
-    fn from(reason: NoPreview) -> Self {
-        match reason {
-            NoPreview::Draft(problem) => problem.into(),
-            NoPreview::Refused(refusal) => refusal,
-        }
-    }
-}
-
 /// Routes the last videos again, under the configuration in use and under one with these values; as if the pools
 /// named by `short` had no token.
 pub(crate) async fn preview(
@@ -128,7 +119,10 @@ pub(crate) async fn show(
     };
     fields.finish(&[])?;
     let Preview { draft, videos, moves, changed } =
-        preview(&app, &values, last, short).await.map_err(Refusal::from)?;
+        preview(&app, &values, last, short).await.map_err(|reason| match reason {
+            NoPreview::Draft(problem) => config::not_changed(problem, &values),
+            NoPreview::Refused(refusal) => refusal,
+        })?;
     let moves = moves.iter().map(|Move { before, after, videos }| {
         json!({ "before": render(before), "after": render(after), "videos": videos })
     });

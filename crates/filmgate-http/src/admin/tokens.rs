@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::intake::{self, Fate, Intake};
-use super::{AdminError, id};
+use super::{AdminError, id, id_in, page_size};
 use crate::App;
 use crate::auth::{By, Operator, read_only};
 use crate::extract::{Body, Name, Params};
-use crate::fields::malformed;
+use crate::fields::Fields;
 use crate::refusal::Refusal;
 
 type Answer = Result<Json<Value>, AdminError>;
@@ -25,25 +25,26 @@ pub(crate) struct ListQuery {
     pool: Option<String>,
     status: Option<String>,
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 /// The tokens in the order of their ids, filtered and in pages.
 pub(crate) async fn list(State(app): State<App>, _: Operator, Params(query): Params<ListQuery>) -> Answer {
-    let after = query.after.as_deref().map(|text| id::<TokenId>(text, "tok_7")).transpose()?;
-    let standings = query.status.as_deref().map(standings).transpose()?.unwrap_or_default();
+    let after = query.after.as_deref().map(|text| id_in::<TokenId>("after", text, "tok_7")).transpose()?;
+    let standings =
+        query.status.as_deref().map(|word| standings(word, "status")).transpose()?.unwrap_or_default();
     let filter = TokenFilter { pool: query.pool.unwrap_or_default(), standings, ..TokenFilter::default() };
-    let take = query.limit.unwrap_or(1000).clamp(1, 10_000);
+    let take = page_size(query.limit, 1000, 10_000)? as usize;
     let page = app.engine.token_page(&TokenQuery { filter, after, take, ..TokenQuery::default() });
     let has_more = page.matching > take;
     Ok(Json(json!({ "tokens": page.tokens.iter().map(render).collect::<Vec<_>>(), "has_more": has_more })))
 }
 
-/// What a word of a filter stands for.
-fn standings(word: &str) -> Result<Vec<Standing>, Refusal> {
+/// What a word of a filter stands for; `field` is where it was said.
+fn standings(word: &str, field: &str) -> Result<Vec<Standing>, Refusal> {
     Standing::under(word).map(<[Standing]>::to_vec).ok_or_else(|| {
         let known: Vec<&str> = Standing::ALL.iter().map(|standing| standing.as_str()).collect();
-        Refusal::invalid("status", format!("that is none of active, {}", known.join(", ")))
+        Refusal::invalid(field, format!("`{field}` is none of active, {}", known.join(", ")))
     })
 }
 
@@ -70,7 +71,7 @@ fn render(view: &TokenView) -> Value {
 }
 
 /// The fields of the original's TokenInfo, save the token itself.
-pub(super) fn details(info: &TokenInfo) -> Map<String, Value> {
+pub(crate) fn details(info: &TokenInfo) -> Map<String, Value> {
     let details = json!({
         "status": info.status,
         "quota": info.quota,
@@ -104,7 +105,10 @@ pub(crate) async fn import(
     Params(query): Params<ImportQuery>,
     Body(body): Body,
 ) -> Answer {
-    let text = str::from_utf8(&body).map_err(|_| Refusal::invalid("body", "the text is not UTF-8"))?;
+    let text = str::from_utf8(&body).map_err(|error| {
+        let line = body[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Refusal::invalid("body", format!("line {line} is not UTF-8; nothing was added"))
+    })?;
     let intake = Intake::read(&app, text, query.pool.as_deref());
     if !query.dry_run {
         return Ok(Json(intake.apply(&app, operator.by()).await?.json()));
@@ -213,37 +217,34 @@ pub(crate) async fn remove(State(app): State<App>, operator: Operator, Name(text
     Ok(Json(json!({ "id": token, "removed": true })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BulkRequest {
-    action: String,
-    ids: Option<Vec<String>>,
-    filter: Option<BulkFilter>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-struct BulkFilter {
-    pool: String,
-    status: Option<String>,
-    tag: String,
-    text: String,
-}
-
 /// Does the same with many tokens: those named, or those that match.
 pub(crate) async fn bulk(State(app): State<App>, operator: Operator, Body(body): Body) -> Answer {
-    let request: BulkRequest = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
-    let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == request.action);
+    let mut fields = Fields::from_json(&body)?;
+    let action = fields.text("action")?.unwrap_or_default();
+    let deed = Deed::ALL.into_iter().find(|deed| deed.as_str() == action);
     let deed = deed.ok_or_else(|| Refusal::invalid("action", "use enable, disable, reset or remove"))?;
-    let ids = match (request.ids, request.filter) {
-        (Some(ids), None) => ids.iter().map(|text| id(text, "tok_7")).collect::<Result<Vec<TokenId>, _>>()?,
-        (None, Some(BulkFilter { pool, status, tag, text })) => {
-            let standings = status.as_deref().map(standings).transpose()?.unwrap_or_default();
-            app.engine.matching_tokens(&TokenFilter { pool, standings, tag, text })
-        }
+    let (named, filter) = (fields.take("ids"), fields.object("filter")?);
+    let ids = match (named, filter) {
+        (Some(Value::Array(ids)), None) => ids.iter().enumerate().map(named_id).collect::<Result<_, _>>()?,
+        (Some(other), None) => return Err(fields.wrong("ids", "an array", &other).into()),
+        (None, Some(filter)) => app.engine.matching_tokens(&token_filter(filter)?),
         _ => return Err(Refusal::invalid("ids", "give either `ids` or a `filter`").into()),
     };
+    fields.finish(&[])?;
     let Changed { done, unknown } = change(&app, operator.by(), &ids, deed).await?;
     Ok(Json(json!({ "action": deed.as_str(), "done": done.len(), "unknown": unknown })))
+}
+
+fn named_id((nth, value): (usize, &Value)) -> Result<TokenId, Refusal> {
+    id_in(&format!("ids[{nth}]"), value.as_str().unwrap_or_default(), "tok_7")
+}
+
+/// What a filter says. One that is empty is that of every token.
+fn token_filter(mut fields: Fields) -> Result<TokenFilter, Refusal> {
+    let word = fields.text("status")?;
+    let standings = word.map(|word| standings(&word, "filter.status")).transpose()?.unwrap_or_default();
+    let mut text = |field| fields.text(field).map(Option::unwrap_or_default);
+    let (pool, tag, text) = (text("pool")?, text("tag")?, text("text")?);
+    fields.finish(&[])?;
+    Ok(TokenFilter { pool, standings, tag, text })
 }

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminError;
+use super::{AdminError, page_size};
 use crate::App;
 use crate::auth::{By, Operator};
 use crate::dialect::{openai, spelling};
@@ -133,7 +133,7 @@ pub(crate) async fn send_test(app: &App, by: By, caller: &str) -> Result<Tested,
 
 /// Sends a delivery again as soon as there is room, whatever became of it before.
 pub(crate) async fn send_again(app: &App, by: By, delivery: &str) -> Result<Delivery, Refusal> {
-    let id = event_id(delivery)?;
+    let id = event_id("id", delivery)?;
     let store = app.engine.store();
     store.retry_delivery(id, app.engine.now()).await?;
     let delivery = store.delivery(id).await?.ok_or_else(|| {
@@ -201,8 +201,8 @@ pub(crate) async fn page_of(app: &App, query: ListQuery) -> Result<(Vec<Delivery
     let state = query.state.map(|text| text.parse::<DeliveryState>()).transpose();
     let state = state.map_err(|error| Refusal::invalid("state", error))?;
     let job = query.job.as_deref().map(job_id).transpose()?;
-    let after = query.after.as_deref().map(event_id).transpose()?;
-    let limit = query.limit.unwrap_or(50).clamp(1, 1000);
+    let after = query.after.as_deref().map(|text| event_id("after", text)).transpose()?;
+    let limit = page_size(query.limit, 50, 1000)?;
     let filter = DeliveryFilter { caller, job, state, after, limit: limit + 1 };
     let mut deliveries = app.engine.store().deliveries(&filter).await?;
     let has_more = deliveries.len() > limit as usize;
@@ -250,7 +250,8 @@ pub(super) async fn find(app: &App, text: &str) -> Result<Caller, Refusal> {
     let found = named.or_else(|| callers.iter().position(|caller| caller.id.to_string() == text));
     let nobody = || {
         let text: String = text.chars().take(100).collect();
-        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no caller {text:?}"))
+        let message = format!("there is no caller {text:?}");
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", message).about("caller")
     };
     Ok(callers.swap_remove(found.ok_or_else(nobody)?))
 }
@@ -270,8 +271,8 @@ fn job_id(text: &str) -> Result<JobId, Refusal> {
     found.ok_or_else(|| Refusal::invalid("job", "that is not a job's id, such as video_ and 32 hex digits"))
 }
 
-fn event_id(text: &str) -> Result<EventId, Refusal> {
-    super::id(text, "evt_ and 32 hex digits")
+fn event_id(name: &str, text: &str) -> Result<EventId, Refusal> {
+    super::id_in(name, text, "evt_ and 32 hex digits")
 }
 
 fn secret() -> Result<Secret, Refusal> {

@@ -18,7 +18,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::dialect::{Draft, Names, choice, openai, report};
+use crate::dialect::{Draft, Names, WEBHOOK, choice, openai, report};
 use crate::fields::Fields;
 use crate::follow::{changed, wait};
 use crate::idempotency::{self, Memo};
@@ -54,6 +54,7 @@ pub(crate) fn parse(mut fields: Fields, headers: &HeaderMap) -> Result<ChatReque
         Some(config) => config,
         None => Fields::nested(Map::new(), "video_config.".to_owned()),
     };
+    let webhook_field = if config.has(WEBHOOK) { "video_config.webhook_url" } else { WEBHOOK };
     let is_era_c = config.has("seconds") || config.has("size");
     // Chat clients can add fields at the top more easily than inside.
     let choice = choice::read(&mut [&mut config, &mut fields], headers)?;
@@ -70,6 +71,7 @@ pub(crate) fn parse(mut fields: Fields, headers: &HeaderMap) -> Result<ChatReque
         mode,
         inputs: messages.image.into_iter().collect(),
         choice,
+        webhook_field,
     };
     Ok(ChatRequest { draft, stream })
 }

@@ -5,6 +5,9 @@ use filmgate_engine::Choice;
 
 use crate::inputs::Given;
 
+/// Where a webhook usually stands.
+pub(crate) const WEBHOOK: &str = "webhook_url";
+
 /// A request as it was parsed.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -20,6 +23,8 @@ pub(crate) struct Draft {
     pub(crate) mode: Mode,
     pub(crate) inputs: Vec<Given>,
     pub(crate) choice: Choice,
+    /// The field that `choice.webhook` stood in.
+    pub(crate) webhook_field: &'static str,
 }
 
 impl Draft {
@@ -35,6 +40,7 @@ impl Draft {
             mode: Mode::Text,
             inputs: Vec::new(),
             choice: Choice::default(),
+            webhook_field: WEBHOOK,
         }
     }
 

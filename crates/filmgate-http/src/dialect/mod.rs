@@ -25,7 +25,7 @@ use crate::idempotency::{Memo, Ticket};
 use crate::refusal::Refusal;
 use crate::webhooks;
 
-pub(crate) use draft::{Draft, Names};
+pub(crate) use draft::{Draft, Names, WEBHOOK};
 use make::{Made, make};
 
 /// The shape of bodies and errors.
@@ -130,7 +130,7 @@ pub(crate) async fn admit(
     render: impl Fn(&Job) -> Option<Answer> + Send + 'static,
 ) -> Result<(Arc<Job>, Memo), Refusal> {
     if let Some(url) = &draft.choice.webhook {
-        draft.choice.webhook = Some(webhooks::accept(app, caller, url).await?);
+        draft.choice.webhook = Some(webhooks::accept(app, caller, url, draft.webhook_field).await?);
     }
     let choice = draft.choice.clone();
     let first_input = draft.inputs.first().map(|input| input.param.clone());

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::dialect::{Draft, Names, choice, report};
+use crate::dialect::{Draft, Names, WEBHOOK, choice, report};
 use crate::fields::Fields;
 use crate::inputs::Given;
 use crate::refusal::{Refusal, bad_spec};
@@ -63,7 +63,19 @@ pub(crate) fn parse(mut fields: Fields, headers: &HeaderMap) -> Result<Draft, Re
     };
     inputs.extend(references);
     let usual_ratio = AspectRatio::R16x9;
-    Ok(Draft { model, prompt, resolution, seconds, aspect_ratio, usual_ratio, mode, inputs, choice })
+    let webhook_field = WEBHOOK;
+    Ok(Draft {
+        model,
+        prompt,
+        resolution,
+        seconds,
+        aspect_ratio,
+        usual_ratio,
+        mode,
+        inputs,
+        choice,
+        webhook_field,
+    })
 }
 
 /// Reads a request for an edit or an extension of a video.

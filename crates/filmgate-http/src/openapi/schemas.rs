@@ -105,7 +105,7 @@ fn words() -> Value {
         },
         "Switch": {
             "description": "true or false; a string of one will do as well.",
-            "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["true", "false", "1", "0"] }],
+            "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["true", "false", "1", "0", "yes", "no"] }],
         },
         "Image": {
             "description": "An image by its address: https or data.",
@@ -201,11 +201,11 @@ fn derivations() -> Value {
     };
     let form = || json!({ "anyOf": [file(), text()] });
     json!({
-        "EditRequest": closed(edit(schema("EarlierVideo")), ["video"]),
-        "EditForm": closed(edit(form()), ["video"]),
-        "ExtendRequest": closed(extend(schema("EarlierVideo")), ["video"]),
-        "ExtendForm": closed(extend(form()), ["video"]),
-        "RemixRequest": closed(openai(json!({})), []),
+        "EditRequest": closed(edit(schema("EarlierVideo")), ["prompt", "video"]),
+        "EditForm": closed(edit(form()), ["prompt", "video"]),
+        "ExtendRequest": closed(extend(schema("EarlierVideo")), ["prompt", "video"]),
+        "ExtendForm": closed(extend(form()), ["prompt", "video"]),
+        "RemixRequest": closed(openai(json!({})), ["prompt"]),
     })
 }
 
@@ -227,8 +227,8 @@ fn xai_requests() -> Value {
             closed(with_choice(own), []),
             json!({ "prompt": "a red fox in the snow", "duration": 6, "resolution": "480p" }),
         ),
-        "XaiEditRequest": closed(with_choice(json!({ "video": video() })), ["video"]),
-        "XaiExtendRequest": closed(with_choice(lengths()), ["video"]),
+        "XaiEditRequest": closed(with_choice(json!({ "video": video() })), ["prompt", "video"]),
+        "XaiExtendRequest": closed(with_choice(lengths()), ["prompt", "video"]),
     })
 }
 

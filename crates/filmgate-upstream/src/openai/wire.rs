@@ -170,7 +170,7 @@ fn part(File { media_type, bytes }: File<'_>) -> Result<Part, &'static str> {
 }
 
 /// The id in the answer to a submission, if it holds a usable one.
-pub(super) fn video_id(body: &[u8]) -> Option<Box<str>> {
+pub(crate) fn video_id(body: &[u8]) -> Option<Box<str>> {
     let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let id = answer.get("id")?.as_str()?;
     is_usable_id(id).then(|| id.into())

@@ -77,7 +77,7 @@ fn link(content: &Content) -> Result<Link, &'static str> {
 }
 
 /// The id in the answer to a submission, if it holds a usable one.
-pub(super) fn request_id(body: &[u8]) -> Option<Box<str>> {
+pub(crate) fn request_id(body: &[u8]) -> Option<Box<str>> {
     let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let id = answer.get("request_id")?.as_str()?;
     is_usable_id(id).then(|| id.into())

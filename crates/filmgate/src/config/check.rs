@@ -87,10 +87,12 @@ impl Check<'_> {
             (server.tls_certificate.as_os_str().is_empty(), server.tls_key.as_os_str().is_empty());
         match (certificate, key) {
             (true, false) => {
-                self.tell(&keys(&["server", "tls_certificate"]), "missing; `server.tls_key` is there");
+                let message = "its certificate is missing; set `server.tls_certificate`, too";
+                self.tell(&keys(&["server", "tls_key"]), message);
             }
             (false, true) => {
-                self.tell(&keys(&["server", "tls_key"]), "missing; `server.tls_certificate` is there");
+                let message = "its key is missing; set `server.tls_key`, too";
+                self.tell(&keys(&["server", "tls_certificate"]), message);
             }
             _ => {}
         }

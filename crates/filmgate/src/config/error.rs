@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::tree::{Kind, Node, Place, Source, Step, dotted};
+use super::words;
 
 /// Everything that is wrong, in the order in which it was written. Never empty when returned as an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,7 +81,8 @@ impl Collected {
     pub(super) fn source(&mut self, source: &Source, offset: Option<usize>, message: String) {
         let (line, column) = offset.and_then(|at| source.position(at)).unzip();
         let layer = source.kind.clone();
-        self.errors.push(ConfigError { place: source.name(), line, column, key: None, message, layer });
+        let (place, message) = (words::visible(&source.name()), words::visible(&message));
+        self.errors.push(ConfigError { place, line, column, key: None, message, layer });
     }
 
     /// An error at a setting.

@@ -37,9 +37,10 @@ fn parse_flag(flag: &str) -> Result<(Vec<String>, &str), String> {
         return Err(format!("expected KEY=VALUE, found {}", words::quoted(flag)));
     };
     let (key, text) = (&flag[..equals], &flag[equals + 1..]);
-    let parts = toml_edit::Key::parse(key.trim()).map_err(|_| format!("`{key}` is not a key"))?;
+    let parts =
+        toml_edit::Key::parse(key.trim()).map_err(|_| format!("{} is not a key", words::quoted(key)))?;
     if parts.len() > DEEPEST {
-        return Err(format!("`{}…` is not a setting", parts[0].get()));
+        return Err(format!("{} is not a setting", words::quoted(key)));
     }
     Ok((parts.iter().map(|part| part.get().to_owned()).collect(), text))
 }
@@ -166,7 +167,7 @@ fn unknown(known: &Node, rest: &str) -> String {
         }
     });
     let name = left.split("__").next().unwrap_or_default();
-    let key = dotted(&[&longest[..], &[Step::Key(name.to_owned())]].concat());
+    let key = dotted(&[&longest[..], &[Step::Key(words::short(name, 40))]].concat());
     let siblings = names::children(known, &longest);
     // The environment's spelling is compared with theirs, and theirs is shown.
     let near = siblings.iter().map(|sibling| (normalise(sibling), sibling)).collect::<BTreeMap<_, _>>();

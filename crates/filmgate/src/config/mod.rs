@@ -10,6 +10,9 @@ mod check;
 mod de;
 mod edit;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod layers;
 mod meaning;
 mod names;
@@ -38,7 +41,7 @@ pub use schema::{
 pub use show::{Origin, Shown, about, render, shown};
 pub use values::Proxy;
 
-use error::Collected;
+use error::{Collected, MOST_ERRORS};
 use tree::{Kind, Node, Source, keys};
 
 /// The text of `config.defaults.toml`: every setting with its default and a sentence.
@@ -166,8 +169,12 @@ fn with_text(tree: &Node, kind: Kind, text: &str, collected: &mut Collected) -> 
     if errors.is_empty() {
         return repair::apply(tree, layer, collected);
     }
-    for (offset, message) in errors {
+    let more = errors.len() > MOST_ERRORS;
+    for (offset, message) in errors.into_iter().take(MOST_ERRORS) {
         collected.source(&source, Some(offset), format!("cannot be read as TOML: {message}"));
+    }
+    if more {
+        collected.source(&source, None, repair::cut_short());
     }
     collected.silence(&source);
     repair::apply(tree, layer, &mut Collected::default())

@@ -26,8 +26,13 @@ pub(super) fn apply(clean: &Node, layer: Node, collected: &mut Collected) -> Nod
         tree.restore(&path, clean);
     }
     let place = &tree.place;
-    collected.source(&place.source, None, format!("has more errors; the first {MOST_ERRORS} are shown"));
+    collected.source(&place.source, None, cut_short());
     clean.clone()
+}
+
+/// What stands in the place of further errors.
+pub(super) fn cut_short() -> String {
+    format!("has more errors; the first {MOST_ERRORS} are shown")
 }
 
 /// Tells a fault. `excused` has the fields whose absence needs no telling, because they were there, wrong.
@@ -44,6 +49,8 @@ fn tell(tree: &Node, fault: &Fault, path: &[Step], excused: &mut Vec<Vec<Step>>,
                 excused.push([around, &[Step::Key(near.to_owned())]].concat());
             }
             let hint = names::hint(name, known);
+            // By a slip it may be a secret.
+            let key = dotted(&[around, &[Step::Key(words::short(name, 40))]].concat());
             collected.at(place, Spot::Key, path, format!("unknown key `{key}`{hint}"));
         }
         What::Missing(field) if excused.contains(&absent(field)) => {}

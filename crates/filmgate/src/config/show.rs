@@ -12,6 +12,7 @@ use toml_edit::{DocumentMut, TableLike};
 use super::Loaded;
 use super::names::NAMED;
 use super::tree::{Kind, Node, Place, Scalar, Step, Value, dotted, keys};
+use super::words;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +155,7 @@ pub fn render(loaded: &Loaded) -> String {
         }
         let _ = match origin {
             Origin::Default => writeln!(text, "{name} = {value}"),
-            origin => writeln!(text, "{name} = {value}  # {origin}"),
+            origin => writeln!(text, "{name} = {value}  # {}", words::visible(&origin.to_string())),
         };
     }
     text

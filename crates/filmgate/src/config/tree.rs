@@ -10,6 +10,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::words;
+
 /// One place where settings come from.
 pub(super) struct Source {
     pub(super) kind: Kind,
@@ -277,6 +279,8 @@ pub(super) fn dotted(path: &[Step]) -> String {
                 if !text.is_empty() {
                     text.push('.');
                 }
+                // No name is longer than that.
+                let key = words::short(key, 100);
                 text.push_str(&toml_edit::Key::new(key).display_repr());
             }
         }

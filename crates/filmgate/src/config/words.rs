@@ -16,16 +16,27 @@ pub(super) fn found(found: Unexpected<'_>) -> String {
     }
 }
 
+/// A text on one line: names of files and variables may hold anything, and messages are written to logs.
+pub(super) fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
+/// A name, or its beginning where it has more characters than this.
+pub(super) fn short(name: &str, most: usize) -> String {
+    match name.char_indices().nth(most) {
+        Some(_) => format!("{}…", name.chars().take(12).collect::<String>()),
+        None => name.to_owned(),
+    }
+}
+
 /// A text in quotes; see [`found`].
 pub(super) fn quoted(text: &str) -> String {
     if text.contains('@') {
         return "that may hold a password".to_owned();
     }
-    match text.char_indices().nth(40) {
-        // The whole of a key or token that went astray must not end up in a log.
-        Some(_) => format!("{:?}…", text.chars().take(12).collect::<String>()),
-        None => format!("{text:?}"),
-    }
+    // The whole of a key or token that went astray must not end up in a log.
+    format!("{:?}", short(text, 40))
 }
 
 /// What a type is called that serde knows by its Rust name.

@@ -15,6 +15,7 @@ mod delivery;
 mod demo;
 mod edges;
 mod faults;
+mod fields;
 mod founding;
 mod gate;
 mod generate;

@@ -10,7 +10,7 @@ use crate::app::{Setup, TestApp};
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The description, got without a key.
-async fn document(app: &TestApp) -> Value {
+pub(crate) async fn document(app: &TestApp) -> Value {
     let answer = app.http.get(format!("{}/openapi.json", app.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()["content-type"], "application/json");
@@ -18,7 +18,7 @@ async fn document(app: &TestApp) -> Value {
 }
 
 /// The operations by path and method.
-fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+pub(crate) fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths.flat_map(|(path, item)| {
         let methods = item.as_object().unwrap().iter().filter(|(key, _)| METHODS.contains(&&***key));

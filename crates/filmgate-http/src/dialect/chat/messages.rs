@@ -72,20 +72,28 @@ fn content(content: Option<&Value>, name: &str) -> Result<Content, Refusal> {
     let mut content = Content::default();
     for (nth, part) in parts.iter().enumerate() {
         let name = format!("{name}[{nth}]");
-        match part.get("type").and_then(Value::as_str) {
-            Some("text") | None => match part.get("text").and_then(Value::as_str) {
+        let kind_of_part = match part.get("type") {
+            None | Some(Value::Null) => "text",
+            Some(Value::String(kind)) => kind,
+            Some(other) => {
+                let message = format!("`{name}.type` must be a string, not {}", kind(other));
+                return Err(Refusal::invalid(&format!("{name}.type"), message));
+            }
+        };
+        match kind_of_part {
+            "text" => match part.get("text").and_then(Value::as_str) {
                 Some(text) => content.text.push_str(text),
                 None => {
                     let message = format!("`{name}` must be {{\"type\":\"text\",\"text\":…}}");
                     return Err(Refusal::invalid(&name, message));
                 }
             },
-            Some("image_url") if content.image.is_some() => {
+            "image_url" if content.image.is_some() => {
                 let message = format!("`{name}`: one image is the first frame; a second one has no place");
                 return Err(Refusal::invalid(&name, message));
             }
-            Some("image_url") => content.image = Some(image(part, &name)?),
-            Some(other) => {
+            "image_url" => content.image = Some(image(part, &name)?),
+            other => {
                 let other: String = other.chars().take(40).collect();
                 let message =
                     format!("`{name}`: parts of type {other:?} are not supported here; nothing was made");
@@ -164,6 +172,7 @@ mod tests {
     #[case(r#"[{"content":[{"type":"input_audio","input_audio":{}}]}]"#, "messages[0].content[0]")]
     #[case(r#"[{"content":[{"type":"file","file":{}}]}]"#, "messages[0].content[0]")]
     #[case(r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0]")]
+    #[case(r#"[{"content":[{"type":7,"text":"fox"}]}]"#, "messages[0].content[0].type")]
     #[case(r#""fox""#, "messages")]
     fn wrong_messages_are_named(#[case] json: &str, #[case] param: &str) {
         assert_eq!(read_json(json, false).unwrap_err().param.as_deref(), Some(param));

@@ -3,6 +3,7 @@
 use super::*;
 
 mod errors;
+mod every;
 mod layering;
 mod manual;
 

@@ -5,7 +5,7 @@ use super::chrome::{Chrome, Screen};
 use crate::app::Setup;
 
 /// Every address of the menu, and the ledger.
-const PAGES: [&str; 8] = [
+pub(super) const PAGES: [&str; 8] = [
     "/admin",
     "/admin/tokens",
     "/admin/tokens/ledger",

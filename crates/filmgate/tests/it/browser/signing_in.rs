@@ -1,9 +1,11 @@
 //! Coming and going, choosing how the page looks, and doing without a mouse.
 
 use fantoccini::key::Key;
+use reqwest::Method;
+use serde_json::json;
 
 use super::chrome::{Chrome, Screen};
-use super::pages::check;
+use super::pages::{PAGES, check};
 use crate::app::{ADMIN_KEY, Setup};
 
 #[tokio::test]
@@ -29,6 +31,34 @@ async fn one_signs_in_and_out() {
     chrome.go("/admin/tokens").await;
     chrome.see("input[name=key]").await;
     assert_eq!(chrome.run("return document.querySelector('header nav')").await, serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn who_only_looks_sees_every_page_and_can_press_nothing_that_changes_something() {
+    if !super::ready("browser::who_only_looks_sees_every_page_and_can_press_nothing_that_changes_something") {
+        return;
+    }
+    let app = Setup::default().start().await;
+    app.make("a fox", "480p", 6).await;
+    let body = json!({ "name": "grafana", "scope": "read_only" });
+    let made = app.admin(Method::POST, "/keys", Some(body)).await;
+    let chrome = Chrome::open(&app, Screen::Desk, "en").await;
+    chrome.go("/admin").await;
+    chrome.fill("input[name=key]", made["key"].as_str().unwrap()).await;
+    chrome.press("main button[type=submit]").await;
+    chrome.see("header nav").await;
+    for path in PAGES {
+        chrome.go(path).await;
+        check(&chrome, path, "en", Screen::Desk).await;
+        let usable = "return document.querySelectorAll('main form[method=post] :is(button, input, select, textarea):enabled').length";
+        assert_eq!(chrome.run(usable).await, 0, "{path}");
+    }
+    // Looking for something is no change.
+    chrome.go("/admin/videos").await;
+    let searches = "return document.querySelectorAll('main form[method=get] button:enabled').length > 0";
+    assert_eq!(chrome.run(searches).await, true);
+    chrome.press("footer button[value=dark]").await;
+    chrome.see("html[data-theme=dark]").await;
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn what_is_not_there_or_makes_no_sense_is_refused() {
         (Method::PUT, "/tests", Some(json!({ "uri": "x" })), "uri"),
         (Method::GET, "/deliveries?state=odd", None, "state"),
         (Method::GET, "/deliveries?job=odd", None, "job"),
-        (Method::GET, "/deliveries?after=odd", None, "id"),
+        (Method::GET, "/deliveries?after=odd", None, "after"),
         (Method::POST, "/deliveries/odd/retry", None, "id"),
     ] {
         let (status, error) = refused(&app, method, path, body).await;

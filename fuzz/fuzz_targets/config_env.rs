@@ -1,0 +1,5 @@
+//! Variables of the environment, one a line.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| filmgate::config::fuzzing::config_env(bytes));
