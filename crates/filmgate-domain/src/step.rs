@@ -15,6 +15,10 @@ use crate::{
 const FIRST_RECONCILIATION: Duration = Duration::from_secs(1);
 const LONGEST_RECONCILIATION: Duration = Duration::from_secs(30);
 
+/// The longest pause before a file is fetched again, whatever its server asks for: links end, and so does the
+/// patience of clients.
+const LONGEST_FETCH_PAUSE: Duration = Duration::from_secs(10 * 60);
+
 /// The limits that [`step`] goes by; settings of `[jobs]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -87,6 +91,8 @@ pub enum Event {
         failure: JobFailure,
         /// Whether another try may help.
         again: bool,
+        /// How long whoever has the file wants to be left alone, if they say so.
+        retry_after: Option<Duration>,
     },
     /// The operator wants it to end.
     Cancelled,
@@ -184,16 +190,7 @@ pub enum Next {
 pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Option<Effects> {
     use JobState::{Delivering, Queued, Reserved, Running, Submitting};
     match (job.state, event) {
-        (Queued, Event::Reserved(attempt)) => {
-            if job.attempts.is_empty() {
-                // Waiting for a token takes nothing from the time to make the video.
-                job.deadline = attempt.reserved_at + job.deadline.since(job.created_at);
-                job.wait_until = None;
-            }
-            job.attempts.push(*attempt);
-            job.state = Reserved;
-            Some(durable(Next::Submit))
-        }
+        (Queued, Event::Reserved(attempt)) => Some(reserved(job, *attempt)),
         (Queued, Event::NoToken { retry_at: Some(at), .. }) if at <= job.deadline => {
             Some(Effects { next: Next::Route { at }, ..Effects::default() })
         }
@@ -219,12 +216,10 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
             Some(submit_failed(job, never_arrived(job), now, rules))
         }
         (Running, Event::Polled(polled)) => Some(polled_step(job, polled, now, rules)),
-        (Running, Event::PollFailed(failure)) => {
-            Some(Effects { next: Next::Poll { pause: failure.retry_after }, ..Effects::default() })
-        }
+        (Running, Event::PollFailed(failure)) => Some(poll_failed(job, failure)),
         (Delivering, Event::Fetched(delivered)) => Some(complete(job, delivered, now)),
-        (Delivering, Event::FetchFailed { failure, again }) => {
-            Some(fetch_failed(job, failure, again, now, rules))
+        (Delivering, Event::FetchFailed { failure, again, retry_after }) => {
+            Some(fetch_failed(job, failure, again.then_some(retry_after), now, rules))
         }
         (Delivering, Event::Polled(Polled::Done { url, .. })) => {
             current(job).video_url = Some(url);
@@ -241,16 +236,32 @@ pub fn step(job: &mut Job, event: Event, now: Timestamp, rules: &Rules) -> Optio
             Some(stop(job, Outcome::Cancelled, failure, now, rules))
         }
         (Submitting, Event::DeadlinePassed) if job.attempt().is_some_and(|a| a.lost_at.is_some()) => {
-            let why = current(job).error.take().unwrap_or_default();
-            let failure = JobFailure::outcome_unknown(&why);
+            let failure = JobFailure::outcome_unknown(&current(job).error.take().unwrap_or_default());
             Some(stop(job, Outcome::Unknown, failure, now, rules))
         }
         (Queued | Reserved | Submitting | Running, Event::DeadlinePassed) => {
-            let failure = too_late(job);
-            Some(stop(job, Outcome::TimedOut, failure, now, rules))
+            Some(stop(job, Outcome::TimedOut, too_late(job), now, rules))
         }
         _ => None,
     }
+}
+
+fn reserved(job: &mut Job, attempt: Attempt) -> Effects {
+    if job.attempts.is_empty() {
+        // Waiting for a token takes nothing from the time to make the video.
+        job.deadline = attempt.reserved_at + job.deadline.since(job.created_at);
+        job.wait_until = None;
+    }
+    job.attempts.push(attempt);
+    job.state = JobState::Reserved;
+    durable(Next::Submit)
+}
+
+/// It is asked again.
+fn poll_failed(job: &mut Job, failure: Failure) -> Effects {
+    // Told in the end if it stays so.
+    current(job).error = Some(failure.message.into());
+    Effects { next: Next::Poll { pause: failure.retry_after }, ..Effects::default() }
 }
 
 /// Its time is up. Whose fault that is depends on how far it came.
@@ -265,7 +276,9 @@ fn too_late(job: &Job) -> JobFailure {
         seconds @ 0..120 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", seconds / 60),
     };
-    JobFailure::new("deadline_exceeded", fault, format!("{what} within {time}"))
+    let last = job.attempt().filter(|_| job.state == JobState::Running).and_then(|a| a.error.as_deref());
+    let last = last.map(|error| format!("; when it was last asked, {error}")).unwrap_or_default();
+    JobFailure::new("deadline_exceeded", fault, format!("{what} within {time}{last}"))
 }
 
 /// A job goes on where it was. Only a submission in flight cannot: nobody knows what became of it.
@@ -311,16 +324,25 @@ fn complete(job: &mut Job, delivered: Delivered, now: Timestamp) -> Effects {
     durable(Next::End)
 }
 
-fn fetch_failed(job: &mut Job, failure: JobFailure, again: bool, now: Timestamp, rules: &Rules) -> Effects {
+/// `again` says after which pause another try may help, if it may.
+fn fetch_failed(
+    job: &mut Job,
+    failure: JobFailure,
+    again: Option<Option<Duration>>,
+    now: Timestamp,
+    rules: &Rules,
+) -> Effects {
     job.fetches += 1;
-    if again && job.fetches < rules.max_fetches {
-        let pause = Duration::from_secs(1 << job.fetches.min(6));
-        return Effects { next: Next::Fetch { pause }, ..Effects::default() };
-    }
-    fail(job, failure, now)
+    let Some(wanted) = again.filter(|_| job.fetches < rules.max_fetches) else {
+        return fail(job, failure, now);
+    };
+    let usual = Duration::from_secs(1 << job.fetches.min(6));
+    let pause = usual.max(wanted.unwrap_or_default().min(LONGEST_FETCH_PAUSE));
+    Effects { next: Next::Fetch { pause }, ..Effects::default() }
 }
 
 fn polled_step(job: &mut Job, polled: Polled, now: Timestamp, rules: &Rules) -> Effects {
+    current(job).error = None;
     match polled {
         Polled::Pending { progress } => {
             job.progress = job.progress.max(progress.unwrap_or(0).min(99));
@@ -412,11 +434,14 @@ fn answer_lost(
 ) -> Effects {
     let deadline = job.deadline;
     let attempt = current(job);
+    if attempt.lost_at.is_none() || attempt.error.is_none() {
+        // Why it was lost is told to the end; why it could not be found out so far is in the log.
+        attempt.error = Some(why.into());
+    }
     let lost_at = *attempt.lost_at.get_or_insert(now);
     if attempt.lost_answer == LostAnswer::GiveUp || now >= deadline {
         return end_unanswered(job, Outcome::Unknown, JobFailure::outcome_unknown(why), now, rules);
     }
-    attempt.error = Some(why.into());
     let pause = (now.since(lost_at) / 2).clamp(FIRST_RECONCILIATION, LONGEST_RECONCILIATION);
     durable(Next::Reconcile { pause: pause.max(retry_after.unwrap_or_default()) })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use filmgate_domain::{Delivered, Event, Failure, Fault, JobFailure, JobId, JobState, Polled};
+use filmgate_domain::{Delivered, Event, Failure, Fault, Job, JobFailure, JobId, JobState, Polled};
 use filmgate_media::ProbeError;
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
@@ -32,12 +32,16 @@ struct NotKept {
     failure: JobFailure,
     /// What may help.
     remedy: Remedy,
+    /// How long whoever has it wants to be left alone, if they say so.
+    retry_after: Option<Duration>,
 }
 
 /// What may help with a file that is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     Nothing,
+    /// Fetching it one more time: what came is no video, or not all of one, and its server may have been in trouble.
+    Once,
     /// Fetching it again, a few times.
     Again,
     /// Room on our own disk, however long that takes.
@@ -46,15 +50,33 @@ enum Remedy {
 
 impl NotKept {
     fn for_good(code: &'static str, message: String) -> Self {
-        Self { failure: JobFailure::new(code, Fault::Upstream, message), remedy: Remedy::Nothing }
+        Self {
+            failure: JobFailure::new(code, Fault::Upstream, message),
+            remedy: Remedy::Nothing,
+            retry_after: None,
+        }
     }
 
     fn for_now(message: String) -> Self {
-        Self { failure: JobFailure::new("delivery_failed", Fault::Upstream, message), remedy: Remedy::Again }
+        Self { remedy: Remedy::Again, ..Self::for_good("delivery_failed", message) }
     }
 
     fn too_slow(limit: Duration) -> Self {
         Self::for_now(format!("the video did not arrive within {limit:?}"))
+    }
+
+    fn no_good(error: &ProbeError) -> Self {
+        let remedy = match error {
+            ProbeError::NotVideo { .. } | ProbeError::Truncated { .. } => Remedy::Once,
+            _ => Remedy::Nothing,
+        };
+        let message = format!("the upstream delivered no good video: {error}");
+        Self { remedy, ..Self::for_good(error.code(), message) }
+    }
+
+    fn anothers() -> Self {
+        let message = "the upstream delivered the file of another video, which was asked for in other words";
+        Self { remedy: Remedy::Again, ..Self::for_good("another_video", message.to_owned()) }
     }
 
     /// Our disk takes nothing at the moment.
@@ -65,7 +87,8 @@ impl NotKept {
     /// What our disk has taken cannot be read.
     fn unreadable(error: &std::io::Error) -> Self {
         let message = format!("the video could not be kept on disk: {error}");
-        Self { failure: JobFailure::new("delivery_failed", Fault::Gateway, message), remedy: Remedy::Again }
+        let failure = JobFailure::new("delivery_failed", Fault::Gateway, message);
+        Self { failure, remedy: Remedy::Again, retry_after: None }
     }
 }
 
@@ -79,13 +102,18 @@ impl Engine {
         };
         let event = match fetched {
             Ok(delivered) => Event::Fetched(delivered),
-            Err(NotKept { failure, remedy }) => {
+            Err(NotKept { failure, remedy, retry_after }) => {
                 let job = cell.job();
-                let (token_id, again) = (token_id(&job), remedy != Remedy::Nothing);
+                let token_id = token_id(&job);
+                let again = match remedy {
+                    Remedy::Nothing => false,
+                    Remedy::Once => job.fetches == 0,
+                    Remedy::Again | Remedy::Room => true,
+                };
                 tracing::warn!(job = %job.id, token_id, code = %failure.code, again, "not delivered: {}", failure.message);
                 match remedy {
                     Remedy::Room => Event::NotKept,
-                    Remedy::Again | Remedy::Nothing => Event::FetchFailed { failure, again },
+                    _ => Event::FetchFailed { failure, again, retry_after },
                 }
             }
         };
@@ -99,13 +127,16 @@ impl Engine {
 
     async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
         let job = cell.job();
-        let upstream = job.attempt().map(|attempt| &*attempt.upstream).unwrap_or_default();
-        let place = self.inner.files.enter(upstream, &self.inner.stopping).await;
+        let pool = job.attempt().map(|attempt| &*attempt.pool).unwrap_or_default();
+        let place = self.inner.files.enter(pool, &self.inner.stopping).await;
         let _place = place.ok_or_else(|| NotKept::for_now("filmgate is being stopped".to_owned()))?;
         let target = path(self.media_dir(), job.id);
         if tokio::fs::try_exists(&target).await.unwrap_or(false) {
             // Renamed before a crash, but not yet written down: it is whole.
-            return measure_again(target).await;
+            let delivered = measure_again(target).await?;
+            // It was its own then.
+            let _ = self.inner.claims.take_file(&delivered.sha256, &job);
+            return Ok(delivered);
         }
         self.fetch(cell, &target).await
     }
@@ -136,6 +167,7 @@ impl Engine {
             Ok((bytes, sha256)) => measure(partial.clone(), bytes, sha256).await,
             Err(error) => Err(error),
         };
+        let kept = kept.and_then(|delivered| self.its_own(&job, delivered));
         match kept {
             Ok(delivered) => {
                 publish(&partial, target).await.map_err(|error| NotKept::our_disk(&error))?;
@@ -147,6 +179,15 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a file was not made for other words before.
+    fn its_own(&self, job: &Job, delivered: Delivered) -> Result<Delivered, NotKept> {
+        self.inner.claims.take_file(&delivered.sha256, job).map(|()| delivered).map_err(|other| {
+            let token_id = token_id(job);
+            tracing::warn!(job = %job.id, token_id, %other, "the upstream delivered the file of the other job, byte by byte");
+            NotKept::anothers()
+        })
     }
 
     /// Links of providers expire: another try asks for a fresh one first.
@@ -171,7 +212,8 @@ impl Engine {
 }
 
 fn failed(failure: &Failure) -> NotKept {
-    NotKept::for_now(format!("the video could not be fetched: {failure}"))
+    let not_kept = NotKept::for_now(format!("the video could not be fetched: {failure}"));
+    NotKept { retry_after: failure.retry_after, ..not_kept }
 }
 
 /// Streams a file to disk in bounded memory and syncs it. Returns its size and SHA-256.
@@ -217,9 +259,7 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
             sha256: sha256.into(),
         }),
         Ok(Err(ProbeError::Io(error))) => Err(NotKept::unreadable(&error)),
-        Ok(Err(error)) => {
-            Err(NotKept::for_good(error.code(), format!("the upstream delivered no good video: {error}")))
-        }
+        Ok(Err(error)) => Err(NotKept::no_good(&error)),
         Err(_) => {
             let message = "the delivered file could not be measured".to_owned();
             Err(NotKept::for_good("absurd_video", message))

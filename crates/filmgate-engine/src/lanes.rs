@@ -1,5 +1,5 @@
-//! How much goes to one upstream at once: enough to keep it busy, so little that it leaves sockets and memory to all
-//! else. An upstream that answers nobody holds up its own jobs only.
+//! How much of one pool is on the wire at once: enough to keep it busy, so little that it leaves sockets and memory to
+//! all else. An upstream that answers nobody holds up the jobs of its own pools only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,30 +7,30 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Submissions at once, and questions at once, of one upstream.
+/// Submissions at once, and questions at once, of one pool.
 pub(crate) const ORDERS_AT_ONCE: usize = 512;
 
-/// Files at once of one upstream: enough to keep a line busy, few enough to bound memory.
+/// Files at once of one pool: enough to keep a line busy, few enough to bound memory.
 pub(crate) const FILES_AT_ONCE: usize = 64;
 
-/// One lane for each upstream.
+/// One lane for each pool.
 pub(crate) struct Lanes {
     at_once: usize,
-    by_upstream: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+    by_pool: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
 
 impl Lanes {
     pub(crate) fn new(at_once: usize) -> Self {
-        Self { at_once, by_upstream: Mutex::default() }
+        Self { at_once, by_pool: Mutex::default() }
     }
 
     /// Waits for a place. `None`: filmgate is being stopped.
     pub(crate) async fn enter(
         &self,
-        upstream: &str,
+        pool: &str,
         stopping: &CancellationToken,
     ) -> Option<OwnedSemaphorePermit> {
-        let lane = self.lane(upstream);
+        let lane = self.lane(pool);
         tokio::select! {
             biased;
             place = lane.acquire_owned() => place.ok(),
@@ -38,12 +38,12 @@ impl Lanes {
         }
     }
 
-    fn lane(&self, upstream: &str) -> Arc<Semaphore> {
-        let mut lanes = self.by_upstream.lock().expect("no panic under this lock");
-        if let Some(lane) = lanes.get(upstream) {
+    fn lane(&self, pool: &str) -> Arc<Semaphore> {
+        let mut lanes = self.by_pool.lock().expect("no panic under this lock");
+        if let Some(lane) = lanes.get(pool) {
             return Arc::clone(lane);
         }
-        Arc::clone(lanes.entry(upstream.into()).or_insert_with(|| Arc::new(Semaphore::new(self.at_once))))
+        Arc::clone(lanes.entry(pool.into()).or_insert_with(|| Arc::new(Semaphore::new(self.at_once))))
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     const AT_ONCE: usize = 64;
 
     #[tokio::test]
-    async fn an_upstream_that_answers_nobody_holds_up_no_other() {
+    async fn a_pool_that_is_stuck_holds_up_no_other() {
         let (lanes, stopping) = (Lanes::new(AT_ONCE), CancellationToken::new());
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {

@@ -7,6 +7,7 @@
 mod admit;
 mod again;
 mod cell;
+mod claims;
 mod clock;
 mod deliver;
 mod glance;
@@ -70,6 +71,7 @@ pub use token_changes::{Changed, Deed};
 pub use tokens::{TokenFilter, TokenPage, TokenQuery, TokenSort, TokenView};
 
 use cell::Cell;
+use claims::Claims;
 use lanes::{FILES_AT_ONCE, Lanes, ORDERS_AT_ONCE};
 use limits::Limits;
 use links::Links;
@@ -187,12 +189,14 @@ pub(crate) struct Inner {
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
-    /// Bound how many submissions, questions and files of one upstream are on the wire at once.
+    /// Bound how many submissions, questions and files of one pool are on the wire at once.
     submissions: Lanes,
     questions: Lanes,
     files: Lanes,
     /// Bounds how many posters are made at once.
     decoders: Semaphore,
+    /// What can be one job's only.
+    claims: Claims,
     /// Held while a video that an upstream lists is given to a job: no two get the same.
     adopting: tokio::sync::Mutex<()>,
 }
@@ -249,6 +253,7 @@ impl Engine {
                 questions: Lanes::new(ORDERS_AT_ONCE),
                 files: Lanes::new(FILES_AT_ONCE),
                 decoders: Semaphore::new(poster::DECODERS),
+                claims: Claims::default(),
                 adopting: tokio::sync::Mutex::default(),
             }),
         };

@@ -12,8 +12,8 @@ use crate::submit::missing;
 impl Engine {
     /// Asks once. A question that fails ends nothing; the deadline does.
     pub(crate) async fn poll(&self, cell: &Arc<Cell>) {
-        let upstream = cell.job().attempt().map(|attempt| attempt.upstream.clone()).unwrap_or_default();
-        let Some(place) = self.inner.questions.enter(&upstream, &self.inner.stopping).await else { return };
+        let pool = cell.job().attempt().map(|attempt| attempt.pool.clone()).unwrap_or_default();
+        let Some(place) = self.inner.questions.enter(&pool, &self.inner.stopping).await else { return };
         let job = cell.job();
         if job.state != JobState::Running {
             // It ended while it waited for its place.

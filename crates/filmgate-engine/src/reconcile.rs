@@ -85,6 +85,9 @@ impl Engine {
             Some(_) if self.has_twin_on_the_way(job, attempt) => {
                 still_lost("another video of the same words is being submitted", None)
             }
+            Some(id) if !self.inner.claims.take_id(attempt.token, &id, job.id) => {
+                still_lost("its video is another job's", None)
+            }
             Some(upstream_id) => Event::Accepted { upstream_id },
             None if self.is_past_grace(attempt) => Event::NeverArrived,
             None => still_lost(attempt.error.as_deref().unwrap_or_default(), None),

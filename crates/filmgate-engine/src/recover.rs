@@ -98,6 +98,7 @@ impl Engine {
         });
         let token = job.attempt().map(|attempt| attempt.token);
         self.inner.limits.restore_request(&job, now);
+        self.inner.claims.restore(&job);
         let pass = Some(self.restore_pass(&job));
         let cell = Cell::new(Arc::new(job), Held { reservation, pass }, None);
         if let Some(token) = token {

@@ -123,6 +123,7 @@ impl Engine {
     /// Takes a finished job out of memory.
     fn retire(&self, job: &Job) {
         self.inner.active.lock().expect("no panic under this lock").remove(&job.id);
+        self.inner.claims.release(job);
         if let Some(recent) = self.recent().get_mut(&(job.caller, job.fingerprint))
             && recent.job == job.id
         {

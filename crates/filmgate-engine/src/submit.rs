@@ -7,12 +7,13 @@ use filmgate_upstream::Order;
 
 use crate::Engine;
 use crate::cell::Cell;
+use crate::claims::anothers_id;
 
 impl Engine {
     /// Writes down that the submission goes out, sends it, and writes down the answer.
     pub(crate) async fn submit(&self, cell: &Arc<Cell>) {
-        let Some(upstream) = cell.job().attempt().map(|attempt| attempt.upstream.clone()) else { return };
-        let place = self.inner.submissions.enter(&upstream, &self.inner.stopping).await;
+        let Some(pool) = cell.job().attempt().map(|attempt| attempt.pool.clone()) else { return };
+        let place = self.inner.submissions.enter(&pool, &self.inner.stopping).await;
         if place.is_none() || self.inner.stopping.is_cancelled() {
             // Nothing went out: the next start sends it.
             return;
@@ -30,6 +31,10 @@ impl Engine {
         };
         drop(place);
         self.proceed(cell, event).await;
+        if cell.job().state.is_final() {
+            // It may have ended while the answer was on its way.
+            self.inner.claims.release_late(cell.job().id);
+        }
     }
 
     pub(crate) async fn send(&self, cell: &Arc<Cell>) -> Result<Box<str>, Failure> {
@@ -52,7 +57,12 @@ impl Engine {
         };
         let receipt = line.upstream.submit(&token, &order).await?;
         self.heed(attempt.token, receipt.limits);
-        Ok(receipt.upstream_id)
+        let id = receipt.upstream_id;
+        if self.inner.claims.take_id(attempt.token, &id, job.id) {
+            Ok(id)
+        } else {
+            Err(anothers_id(&attempt.upstream))
+        }
     }
 }
 

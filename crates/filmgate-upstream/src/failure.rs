@@ -103,6 +103,8 @@ impl Call<'_> {
             // tokens, and a bad token would be the caller's fault.
             400 | 403 | 422 if words.speak_of_moderation() => refused(Cause::Moderated),
             400 if words.speak_of_the_key() => refused(Cause::Credential),
+            // That a key was used before says nothing about whether its first submission was taken: rather that it was.
+            400 | 422 if words.speak_of_idempotency() => (Cause::Server, self.under_way),
             401..=403 => refused(Cause::Credential),
             // It is the proxy that asks for a credential of its own.
             407 => refused(Cause::Unreachable),
@@ -198,6 +200,14 @@ mod tests {
     #[case(400, r#"{"error":"Blocked by moderation"}"#, Cause::Moderated)]
     fn what_xai_answers_under_another_status(#[case] status: u16, #[case] body: &str, #[case] cause: Cause) {
         assert_eq!(meaning(status, body), (cause, Certainty::Refused));
+    }
+
+    #[rstest]
+    #[case(400)]
+    #[case(422)]
+    fn a_complaint_about_an_idempotency_key_refuses_nothing(#[case] status: u16) {
+        let body = r#"{"error":{"message":"This Idempotency-Key was used with another payload"}}"#;
+        assert_eq!(meaning(status, body), (Cause::Server, Certainty::Unknown));
     }
 
     #[rstest]

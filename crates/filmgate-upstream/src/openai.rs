@@ -129,9 +129,10 @@ impl OpenAi {
     /// The exception is SGLang, once it has put the file into cloud storage: the answer then has a `url`, and
     /// the content endpoint is documented to refuse. Addresses under other names, which gateways add, lead
     /// elsewhere for as long as somebody else likes, while their content endpoint works; they are not used. Nor
-    /// is a `url` that filmgate does not go to.
+    /// is a `url` that filmgate does not go to, or one in an answer that names another video.
     fn file(&self, id: &str, answer: &wire::Answer) -> Url {
-        let named = answer.url().and_then(|url| Url::parse(url).ok());
+        let about_another = answer.id().is_some_and(|named| named != id);
+        let named = answer.url().filter(|_| !about_another).and_then(|url| Url::parse(url).ok());
         let named = named.filter(|url| fetch::problem(url, self.client.base()).is_none());
         named.unwrap_or_else(|| self.client.url(&["videos", id, "content"]))
     }

@@ -59,6 +59,11 @@ impl Words {
             || ["incorrect api key", "invalid api key"].iter().any(|start| sentence.starts_with(start))
     }
 
+    /// Whether they are about an idempotency key (a draft of the IETF has 422 for one that comes with another body).
+    pub(crate) fn speak_of_idempotency(&self) -> bool {
+        self.to_string().to_lowercase().contains("idempoten")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.code.is_none() && self.message.is_none()
     }

@@ -139,6 +139,35 @@ fn units_are_charged_from_the_upstreams_answer_and_a_held_slot_counts_from_the_s
 }
 
 #[test]
+fn what_the_last_poll_met_is_told_when_the_time_is_up() {
+    let mut job = job_in(JobState::Running);
+    let rules = Rules::default();
+    assert!(step(&mut job, event("poll-failed"), later(10), &rules).is_some());
+    let mut asked_again = job.clone();
+    assert!(step(&mut job, event("deadline"), later(900), &rules).is_some());
+    let message = job.failure.expect("it failed").message;
+    assert_eq!(message, "the upstream was not done within 15 minutes; when it was last asked, no");
+    assert!(step(&mut asked_again, event("pending"), later(20), &rules).is_some());
+    assert!(step(&mut asked_again, event("deadline"), later(900), &rules).is_some());
+    let message = asked_again.failure.expect("it failed").message;
+    assert_eq!(message, "the upstream was not done within 15 minutes");
+}
+
+#[rstest]
+#[case::none(None, 2)]
+#[case::short(Some(1), 2)]
+#[case::long(Some(45), 45)]
+#[case::endless(Some(86_400), 600)]
+fn a_file_is_fetched_again_when_its_server_says(#[case] seconds: Option<u64>, #[case] expected: u64) {
+    let failure = JobFailure::new("delivery_failed", Fault::Upstream, "come back later");
+    let retry_after = seconds.map(Duration::from_secs);
+    let mut job = job_in(JobState::Delivering);
+    let event = Event::FetchFailed { failure, again: true, retry_after };
+    let effects = step(&mut job, event, later(10), &Rules::default()).expect("it goes on");
+    assert_eq!(effects.next, Next::Fetch { pause: Duration::from_secs(expected) });
+}
+
+#[test]
 fn without_an_answer_units_are_charged_from_now() {
     let mut job = job_in(JobState::Submitting);
     let effects = step(&mut job, event("recovered"), later(60), &Rules::default()).expect("it ends");
@@ -340,6 +369,7 @@ fn event(name: &str) -> Event {
     let fetch_failed = |again| Event::FetchFailed {
         failure: JobFailure::new("no_video", Fault::Upstream, "the file is no video"),
         again,
+        retry_after: None,
     };
     let no_token = |retry_at| Event::NoToken { retry_at, why: "no tokens".into() };
     match name {

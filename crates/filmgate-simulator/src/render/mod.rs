@@ -62,7 +62,10 @@ pub(crate) fn render(clip: &Clip, how: Render) -> Result<Vec<u8>, RenderError> {
         Render::Small => h264::encode(clip, 2)?,
         _ => flat::encode(clip),
     };
-    mp4::pack(&track)
+    let mut file = mp4::pack(&track)?;
+    // A flat colour looks alike for all words, and yet no two videos of different words are the same.
+    mp4::append_note(&mut file, &clip.prompt);
+    Ok(file)
 }
 
 #[cfg(test)]

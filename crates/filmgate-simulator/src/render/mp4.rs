@@ -58,6 +58,13 @@ pub(super) fn pack(track: &Track) -> Result<Vec<u8>, RenderError> {
     Ok(file)
 }
 
+/// Ends a file with words that no player shows.
+pub(super) fn append_note(file: &mut Vec<u8>, note: &str) {
+    file.extend(number(HEADER_LEN + note.len()).to_be_bytes());
+    file.extend(b"free");
+    file.extend(note.as_bytes());
+}
+
 fn movie(track: &Track, data_offset: u32) -> Result<Moov, RenderError> {
     let pictures = number(track.samples.len());
     let movie_duration =

@@ -236,6 +236,11 @@ impl Answer {
         lenient::progress(self.object.get("progress")?)
     }
 
+    /// Which video it is about, by its own account.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.object.get("id")?.as_str()
+    }
+
     /// Where the file is, where the server says so beside its status.
     pub(super) fn url(&self) -> Option<&str> {
         self.object.get("url")?.as_str()

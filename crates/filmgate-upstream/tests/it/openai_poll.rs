@@ -105,6 +105,19 @@ async fn a_url_is_used_where_filmgate_goes_there(#[case] url: Value, #[case] exp
 }
 
 #[tokio::test]
+async fn no_url_is_used_that_an_answer_about_another_video_names() {
+    for (named, is_used) in [("a", true), ("b", false)] {
+        let url = "https://bucket.example.com/v.mp4";
+        let body = json!({ "id": named, "status": "completed", "url": url });
+        let server = Server::answering([ok(&body.to_string())]).await;
+        let polled = openai(&server.base()).poll(&token(), "a").await.unwrap().polled;
+        let own = format!("{}/videos/a/content", server.base());
+        let url = if is_used { url } else { &own };
+        assert_eq!(polled, Polled::Done { url: url.into(), cost_ticks: None });
+    }
+}
+
+#[tokio::test]
 async fn accepted_is_pending_whatever_it_says() {
     let server = Server::answering([answer("202 Accepted", "")]).await;
     assert_eq!(openai(&server.base()).poll(&token(), "a").await.unwrap().polled, pending(None));

@@ -212,6 +212,14 @@ impl TestApp {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// The most memory that the gateway has used so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let pid = self.gateway.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// The memory that the gateway has in use, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let pid = self.gateway.as_ref().unwrap().id();

@@ -1,6 +1,6 @@
 //! The books of tokens and jobs, as an auditor would check them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -25,7 +25,9 @@ pub(crate) async fn balance(app: &TestApp) {
         in_flight: u64,
     }
     let mut expected: BTreeMap<String, Account> = BTreeMap::new();
+    let mut pools = BTreeSet::from(["ssoBasic", "ssoSuper"].map(str::to_owned));
     for attempt in jobs(app).await.iter().flat_map(|job| job["attempts"].as_array().unwrap()) {
+        pools.insert(attempt["pool"].as_str().unwrap().to_owned());
         let account = expected.entry(attempt["token"].as_str().unwrap().to_owned()).or_default();
         let units = attempt["units"].as_u64().unwrap();
         if attempt["settled_at"].is_null() {
@@ -35,8 +37,8 @@ pub(crate) async fn balance(app: &TestApp) {
         account.spent += if attempt["charged"] == true { units } else { 0 };
         account.in_flight += u64::from(!attempt["slot_until"].is_null());
     }
-    for pool in ["ssoBasic", "ssoSuper"] {
-        for token in app.tokens(pool).await {
+    for pool in pools {
+        for token in app.tokens(&pool).await {
             let number = |name: &str| token[name].as_u64().unwrap();
             let found = Account {
                 spent: number("spent"),

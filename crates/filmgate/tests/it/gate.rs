@@ -88,10 +88,12 @@ impl Inner {
         let mut answered = [0; 600];
         inside.read_exact(&mut answered).await?;
         visitor.write_all(&answered).await?;
-        while drips {
-            // Ends when the visitor has left.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            visitor.write_all(&[0]).await?;
+        if drips {
+            // Until the visitor has left.
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                visitor.write_all(&[0]).await?;
+            }
         }
         visitor.shutdown().await
     }

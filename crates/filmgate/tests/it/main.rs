@@ -14,6 +14,7 @@ mod damage;
 mod delivery;
 mod demo;
 mod edges;
+mod fault_table;
 mod faults;
 mod fields;
 mod founding;
