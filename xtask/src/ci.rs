@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::deny;
 use crate::fences;
+use crate::mutants;
 use crate::sources;
 use crate::suite;
 use crate::table::{Row, Verdict, table};
@@ -12,9 +13,10 @@ use crate::workspace::{self, Workspace};
 type Step = fn(&Workspace) -> Verdict;
 
 /// In the order of running: quick ones first, the tests last, so that their closing lines end the output.
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("fmt", |here| fmt(here).into()),
     ("rules", |here| sources::check(here.root()).into()),
+    ("mutants", |here| mutants::check(here).into()),
     ("fences", |here| fences::check(here).into()),
     ("deny", |here| deny::policy(here).into()),
     ("advisories", deny::advisories),

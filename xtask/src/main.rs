@@ -9,7 +9,9 @@ mod ci;
 mod deny;
 mod environments;
 mod fences;
+mod mutants;
 mod needs;
+mod simulate;
 mod soak;
 mod sources;
 mod suite;
@@ -23,6 +25,9 @@ usage: cargo xtask COMMAND
 
   test [--quick]              all tests; --quick leaves out those named `slow_` and the real clients
   clients                     makes the environments of the real clients, as `test` does
+  simulate [--seeds N] [--seed S]
+                              so many runs of the simulation (2,000), from seed S (0) on
+  mutants [NAME]              plants mistakes in the engine; the simulation has to find each
   bench NAME                  one of load, page, routing, store; what follows `--` goes to it
   soak [--kills N] [--seed S]  kills the gateway N times (200) under load, and compares the books
   ci [STEP...]                what CI runs, or only the steps named
@@ -33,6 +38,8 @@ usage: cargo xtask COMMAND
 enum Command {
     Test { quick: bool },
     Clients,
+    Simulate { first: u64, seeds: u64 },
+    Mutants { wanted: String },
     Bench { name: String, rest: Vec<String> },
     Soak(soak::Soak),
     Ci { steps: Vec<String> },
@@ -64,6 +71,8 @@ fn run(command: Command) -> Result<(), String> {
             missing if missing.is_empty() => Ok(()),
             missing => Err(missing.join("\n")),
         },
+        Command::Simulate { first, seeds } => simulate::run(&here, first, seeds),
+        Command::Mutants { wanted } => mutants::run(&here, &wanted),
         Command::Bench { name, rest } => bench::run(&here, &name, &rest),
         Command::Soak(soak) => soak::run(&here, &soak),
         Command::Ci { steps } => ci::run(&here.strict(), &steps),
@@ -86,6 +95,12 @@ fn parse(args: Vec<String>) -> Result<Command, String> {
         },
         "clients" if rest.is_empty() => Ok(Command::Clients),
         "clients" => Err(format!("`clients` takes nothing, not `{}`", rest.join(" "))),
+        "simulate" => simulation(&rest),
+        "mutants" => match &rest[..] {
+            [] => Ok(Command::Mutants { wanted: String::new() }),
+            [wanted] => Ok(Command::Mutants { wanted: wanted.clone() }),
+            _ => Err(format!("`mutants` takes one name or nothing, not `{}`", rest.join(" "))),
+        },
         "bench" => {
             let (name, rest) = rest.split_first().ok_or("`bench` needs a name")?;
             bench::package_of(name)?;
@@ -101,6 +116,20 @@ fn parse(args: Vec<String>) -> Result<Command, String> {
         "help" | "--help" | "-h" => Ok(Command::Help),
         other => Err(format!("no command `{other}`")),
     }
+}
+
+fn simulation(args: &[String]) -> Result<Command, String> {
+    let (mut first, mut seeds) = (0, simulate::USUAL);
+    for pair in args.chunks(2) {
+        let [name, value] = pair else { return Err(format!("`{}` needs a number", pair[0])) };
+        let number = value.parse().map_err(|_| format!("`{value}` is no number"))?;
+        match name.as_str() {
+            "--seed" => first = number,
+            "--seeds" => seeds = number,
+            other => return Err(format!("`simulate` takes --seeds and --seed, not `{other}`")),
+        }
+    }
+    Ok(Command::Simulate { first, seeds })
 }
 
 #[cfg(test)]
@@ -120,6 +149,9 @@ mod tests {
             parsed("bench store -- 32"),
             Ok(Command::Bench { name: "store".into(), rest: vec!["--".into(), "32".into()] })
         );
+        assert_eq!(parsed("simulate"), Ok(Command::Simulate { first: 0, seeds: 2_000 }));
+        assert_eq!(parsed("simulate --seeds 9 --seed 7"), Ok(Command::Simulate { first: 7, seeds: 9 }));
+        assert_eq!(parsed("mutants reserve"), Ok(Command::Mutants { wanted: "reserve".into() }));
         assert_eq!(parsed("ci fmt rules"), Ok(Command::Ci { steps: vec!["fmt".into(), "rules".into()] }));
     }
 
@@ -134,6 +166,10 @@ mod tests {
             ("bench rooting", "rooting"),
             ("soak --kills many", "many"),
             ("soak --deaths 3", "--deaths"),
+            ("simulate --seeds many", "many"),
+            ("simulate --seeds", "--seeds"),
+            ("simulate --sedes 3", "--sedes"),
+            ("mutants a b", "a b"),
             ("ci fmt clipy", "clipy"),
         ] {
             let why = parsed(line).unwrap_err();

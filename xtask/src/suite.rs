@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::environments;
 use crate::needs;
+use crate::simulate;
 use crate::workspace::{self, Workspace, timed};
 
 /// A test that lacks a tool panics, unless this is `1`.
@@ -31,7 +32,8 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
         let run = |mut command: Command| workspace::run(with_skips(&mut command, &missing, &skips));
         let docs = run(doc_tests(here));
         let traces = if quick { Ok(()) } else { run(runner.tests_of_traces(here)) };
-        docs.and(traces).and(run(runner.tests(here, quick)))
+        let days = if quick { Ok(()) } else { simulate::run(here, 0, simulate::USUAL) };
+        docs.and(traces).and(days).and(run(runner.tests(here, quick)))
     });
 
     if !missing.is_empty() {

@@ -20,6 +20,11 @@ impl Workspace {
         Ok(Self { root: root.to_owned(), strict: is_set(env::var_os("CI").as_deref()) })
     }
 
+    /// A copy of the workspace.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root, strict: false }
+    }
+
     /// The same workspace as CI treats it: nothing may be skipped, no snapshot is written.
     pub(crate) fn strict(self) -> Self {
         Self { strict: true, ..self }

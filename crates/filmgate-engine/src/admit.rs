@@ -268,7 +268,7 @@ impl Engine {
         if job.state == JobState::Queued {
             self.line_up(&cell);
         }
-        self.inner.scheduler.wake_at(job.wait_until.unwrap_or_else(|| self.now()), job.id);
+        self.inner.scheduler.wake_at(job.wait_until.unwrap_or_else(|| self.now()), &job);
         Ok(job)
     }
 

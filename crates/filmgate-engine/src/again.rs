@@ -48,7 +48,7 @@ impl Engine {
     async fn kept_files(&self, job: &Job) -> Result<Vec<Bytes>, AgainError> {
         let mut files = Vec::new();
         for path in self.input_files(job) {
-            let read = tokio::fs::read(path).await.map_err(|error| match error.kind() {
+            let read = crate::disk::read(path).await.map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => AgainError::InputGone(
                     "it was made from a file, and files are kept until their video is done".to_owned(),
                 ),

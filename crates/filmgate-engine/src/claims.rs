@@ -109,8 +109,8 @@ mod tests {
 
     fn job(prompt: &str, seed: u64) -> Job {
         let id = JobId::new(NOW, &mut StdRng::seed_from_u64(seed));
-        let (resolution, aspect_ratio) = (Resolution::P480, AspectRatio::R16x9);
-        let shape = Shape { resolution, seconds: Seconds::DEFAULT, aspect_ratio };
+        let (resolution, seconds) = (Resolution::P720, Seconds::DEFAULT);
+        let shape = Shape { resolution, seconds, aspect_ratio: AspectRatio::R16x9 };
         let spec = VideoSpec::new("m", prompt, shape).unwrap();
         Job::new(id, CallerId(1), spec, [0; 32], (NOW, NOW))
     }

@@ -9,10 +9,10 @@ use filmgate_domain::{Delivered, Event, Failure, Fault, Job, JobFailure, JobId, 
 use filmgate_media::ProbeError;
 use filmgate_upstream::RemoteFile;
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
 
 use crate::Engine;
 use crate::cell::Cell;
+use crate::disk::{self, NewFile};
 use crate::settle::token_id;
 use crate::submit::missing;
 
@@ -97,6 +97,7 @@ impl Engine {
     pub(crate) async fn deliver(&self, cell: &Arc<Cell>) {
         let stopping = &self.inner.stopping;
         let fetched = tokio::select! {
+            biased;
             fetched = self.fetch_in_turn(cell) => fetched,
             () = stopping.cancelled() => return,
         };
@@ -131,7 +132,7 @@ impl Engine {
         let place = self.inner.files.enter(pool, &self.inner.stopping).await;
         let _place = place.ok_or_else(|| NotKept::for_now("filmgate is being stopped".to_owned()))?;
         let target = path(self.media_dir(), job.id);
-        if tokio::fs::try_exists(&target).await.unwrap_or(false) {
+        if disk::try_exists(&target).await.unwrap_or(false) {
             // Renamed before a crash, but not yet written down: it is whole.
             let delivered = measure_again(target).await?;
             // It was its own then.
@@ -157,6 +158,7 @@ impl Engine {
         let partial = self.media_dir().join(PARTIAL).join(job.id.to_string());
         let limit = self.inner.settings.load().max_file;
         let kept = tokio::select! {
+            biased;
             kept = keep(&mut file, &partial, limit) => kept,
             // A file that drips never meets the idle time-out.
             () = self.inner.timer.sleep_until(self.now() + line.fetch_timeout) => {
@@ -175,7 +177,7 @@ impl Engine {
             }
             Err(error) => {
                 // A leftover is cleared at the next start too.
-                let _ = tokio::fs::remove_file(&partial).await;
+                let _ = disk::remove_file(&partial).await;
                 Err(error)
             }
         }
@@ -199,13 +201,14 @@ impl Engine {
 
     /// Removes what an earlier process did not finish fetching.
     pub(crate) async fn clear_partial_files(&self) {
-        let Ok(mut entries) = tokio::fs::read_dir(self.media_dir().join(PARTIAL)).await else { return };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
+        let Ok(entries) = disk::entries(self.media_dir().join(PARTIAL)).await else { return };
+        for entry in entries {
+            let name = entry.file_name().and_then(|name| name.to_str());
+            let id = name.and_then(|name| name.parse::<JobId>().ok());
             let being_fetched =
                 id.and_then(|id| self.cell(id)).is_some_and(|cell| cell.job().state == JobState::Delivering);
-            if !being_fetched && let Err(error) = tokio::fs::remove_file(entry.path()).await {
-                tracing::warn!(file = %entry.path().display(), %error, "a partial file could not be removed");
+            if !being_fetched && let Err(error) = disk::remove_file(&entry).await {
+                tracing::warn!(file = %entry.display(), %error, "a partial file could not be removed");
             }
         }
     }
@@ -223,9 +226,8 @@ async fn keep(file: &mut RemoteFile, partial: &Path, limit: u64) -> Result<(u64,
     if file.length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let disk = |error: std::io::Error| NotKept::our_disk(&error);
-    let created = tokio::fs::File::create(partial).await.map_err(disk)?;
-    let mut out = tokio::io::BufWriter::with_capacity(WRITE_BUFFER, created);
+    let ours = |error: std::io::Error| NotKept::our_disk(&error);
+    let mut out = NewFile::create(partial.to_owned(), WRITE_BUFFER).await.map_err(ours)?;
     let (mut bytes, mut hash) = (0u64, Sha256::new());
     while let Some(chunk) = file.chunk().await.map_err(|failure| failed(&failure))? {
         bytes += chunk.len() as u64;
@@ -233,19 +235,18 @@ async fn keep(file: &mut RemoteFile, partial: &Path, limit: u64) -> Result<(u64,
             return Err(too_large());
         }
         hash.update(&chunk);
-        out.write_all(&chunk).await.map_err(disk)?;
+        out.write(&chunk).await.map_err(ours)?;
     }
     if let Some(length) = file.length.filter(|length| *length != bytes) {
         return Err(NotKept::for_now(format!("{bytes} of {length} bytes of the video arrived")));
     }
-    out.flush().await.map_err(disk)?;
-    out.into_inner().sync_all().await.map_err(disk)?;
+    out.sync().await.map_err(ours)?;
     Ok((bytes, hex::encode(hash.finalize())))
 }
 
 /// Measures a file on a thread that may block.
 async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered, NotKept> {
-    let probed = tokio::task::spawn_blocking(move || {
+    let probed = disk::run(move || {
         let opened = std::fs::File::open(&file).map_err(ProbeError::from)?;
         filmgate_media::probe(&mut BufReader::new(opened), bytes)
     });
@@ -268,7 +269,7 @@ async fn measure(file: PathBuf, bytes: u64, sha256: String) -> Result<Delivered,
 }
 
 pub(crate) async fn remove_unwanted(file: &Path) {
-    match tokio::fs::remove_file(file).await {
+    match disk::remove_file(file).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(file = %file.display(), %error, "a file that nobody needs could not be removed");
         }
@@ -278,10 +279,10 @@ pub(crate) async fn remove_unwanted(file: &Path) {
 
 /// Moves a measured file to its place, durably.
 async fn publish(partial: &Path, target: &Path) -> std::io::Result<()> {
-    tokio::fs::rename(partial, target).await?;
+    disk::rename(partial, target).await?;
     let Some(directory) = target.parent() else { return Ok(()) };
     // The rename itself is on disk only when its directory is.
-    tokio::fs::File::open(directory).await?.sync_all().await
+    disk::sync_directory(directory.to_owned()).await
 }
 
 /// Has it written down that the media directory is there, and what is in it: a video is on disk only when its
@@ -300,7 +301,7 @@ pub(crate) async fn sync_dirs(media_dir: &Path) -> std::io::Result<()> {
 
 async fn measure_again(target: PathBuf) -> Result<Delivered, NotKept> {
     let file = target.clone();
-    let read = tokio::task::spawn_blocking(move || -> std::io::Result<(u64, String)> {
+    let read = disk::run(move || -> std::io::Result<(u64, String)> {
         let mut hash = Sha256::new();
         let bytes = std::io::copy(&mut std::fs::File::open(&file)?, &mut HashWriter(&mut hash))?;
         Ok((bytes, hex::encode(hash.finalize())))

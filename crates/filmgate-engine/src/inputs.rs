@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use filmgate_domain::{Attempt, Cause, Certainty, Failure, Job, JobId, Outcome, Source};
 use filmgate_upstream::{Content, OrderInput, Takes};
-use tokio::io::AsyncWriteExt as _;
 
 use crate::Engine;
+use crate::disk::{self, NewFile};
 
 /// The directory, in the media directory, of files that clients sent.
 pub(crate) const INPUTS: &str = "inputs";
@@ -26,11 +26,11 @@ impl Engine {
             return Ok(());
         }
         for (path, bytes) in self.input_files(job).into_iter().zip(files) {
-            let mut file = tokio::fs::File::create(path).await?;
-            file.write_all(bytes).await?;
-            file.sync_all().await?;
+            let mut file = NewFile::create(path, bytes.len()).await?;
+            file.write(bytes).await?;
+            file.sync().await?;
         }
-        tokio::fs::File::open(self.media_dir().join(INPUTS)).await?.sync_all().await
+        disk::sync_directory(self.media_dir().join(INPUTS)).await
     }
 
     /// Removes the files of a job that is at its end, or that was not admitted.
@@ -42,12 +42,12 @@ impl Engine {
 
     /// Removes files whose jobs ended while nobody could see to it.
     pub(crate) async fn clear_inputs(&self) {
-        let Ok(mut entries) = tokio::fs::read_dir(self.media_dir().join(INPUTS)).await else { return };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let name = entry.file_name();
-            let job = name.to_str().and_then(|name| name.rsplit_once('-')?.0.parse::<JobId>().ok());
+        let Ok(entries) = disk::entries(self.media_dir().join(INPUTS)).await else { return };
+        for entry in entries {
+            let name = entry.file_name().and_then(|name| name.to_str());
+            let job = name.and_then(|name| name.rsplit_once('-')?.0.parse::<JobId>().ok());
             if job.is_none_or(|job| self.cell(job).is_none()) {
-                crate::deliver::remove_unwanted(&entry.path()).await;
+                crate::deliver::remove_unwanted(&entry).await;
             }
         }
     }
@@ -78,7 +78,7 @@ impl Engine {
                 }
                 Source::File { media_type, .. } => {
                     let path = files.next().expect("there is a file for each input that is one");
-                    let bytes = tokio::fs::read(path).await;
+                    let bytes = disk::read(path).await;
                     let bytes =
                         bytes.map_err(|error| unusable(&format!("an input cannot be read: {error}")))?;
                     Content::File { media_type: media_type.clone(), bytes: bytes.into() }
@@ -115,7 +115,7 @@ impl Engine {
         if large && takes.urls && link.starts_with("https://") {
             return Ok(Content::Url(link));
         }
-        let bytes = tokio::fs::read(self.file(id)).await;
+        let bytes = disk::read(self.file(id)).await;
         let bytes = bytes.map_err(|error| unusable(&format!("the source video cannot be read: {error}")))?;
         Ok(Content::File { media_type: "video/mp4".into(), bytes: bytes.into() })
     }

@@ -10,6 +10,7 @@ mod cell;
 mod claims;
 mod clock;
 mod deliver;
+mod disk;
 mod glance;
 mod heed;
 mod inputs;
@@ -222,7 +223,7 @@ impl Engine {
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
         let Parts { store, timer, rng, media_dir, link_key, works, on_end, settings } = parts;
         for inner in [deliver::PARTIAL, inputs::INPUTS, poster::POSTERS] {
-            tokio::fs::create_dir_all(media_dir.join(inner)).await.map_err(StartError::Media)?;
+            disk::create_dir_all(media_dir.join(inner)).await.map_err(StartError::Media)?;
         }
         deliver::sync_dirs(&media_dir).await.map_err(StartError::Media)?;
         let mut manager = TokenManager::new(Arc::clone(&settings.catalog), settings.routing);
@@ -358,7 +359,7 @@ impl Engine {
         let length = video.len() as u64;
         let probe = move || filmgate_media::probe(&mut std::io::Cursor::new(video), length);
         let absurd = |_| ProbeError::Io(std::io::Error::other("measuring it failed"));
-        tokio::task::spawn_blocking(probe).await.map_err(absurd)?
+        disk::run(probe).await.map_err(absurd)?
     }
 
     /// When retention will remove the file of a job that finished then.

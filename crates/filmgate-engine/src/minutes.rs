@@ -83,6 +83,7 @@ impl Engine {
         loop {
             let next = begin(self.now(), MINUTE) + MINUTE;
             tokio::select! {
+                biased;
                 () = self.inner.timer.sleep_until(next) => self.save_minutes().await,
                 () = self.inner.stopping.cancelled() => return,
             }

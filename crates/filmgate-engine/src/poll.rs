@@ -20,6 +20,7 @@ impl Engine {
             return;
         }
         let answer = tokio::select! {
+            biased;
             answer = self.ask(cell) => answer,
             () = self.inner.stopping.cancelled() => return,
         };

@@ -25,15 +25,15 @@ impl Engine {
     /// When the video cannot be decoded here, or the disk fails. The video is not touched by that.
     pub async fn poster(&self, job: &Job) -> Result<PathBuf, PosterError> {
         let target = self.poster_path(job.id);
-        if tokio::fs::try_exists(&target).await.map_err(disk)? {
+        if crate::disk::try_exists(&target).await.map_err(disk)? {
             return Ok(target);
         }
         let _turn = self.inner.decoders.acquire().await.map_err(other)?;
         // Somebody else may have made it meanwhile.
-        if !tokio::fs::try_exists(&target).await.map_err(disk)? {
+        if !crate::disk::try_exists(&target).await.map_err(disk)? {
             let (video, made) = (self.file(job.id), target.clone());
             let partial = self.media_dir().join(PARTIAL).join(format!("{}.webp", job.id));
-            let making = tokio::task::spawn_blocking(move || make(&video, &partial, &made));
+            let making = crate::disk::run(move || make(&video, &partial, &made));
             making.await.map_err(other)??;
         }
         Ok(target)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use filmgate_domain::{Event, Job, Settlement, Timestamp, TokenId};
+use filmgate_domain::{Attempt, Event, Job, Settlement, Timestamp, TokenId, TokenManager};
 
 use filmgate_store::StoreError;
 
@@ -18,7 +18,8 @@ impl Engine {
     pub(crate) async fn recover(&self, works: bool) -> Result<(), StartError> {
         let now = self.now();
         let removed = self.load_tokens(now).await?;
-        self.load_spending(now, |_| true).await?;
+        let spent = self.spending(now).await?;
+        enter_spending(&mut self.desk().manager, &spent, now, |_| true);
         self.load_limits(now).await?;
         self.remember_finished(now).await?;
         let unfinished = self.inner.store.unfinished().await?;
@@ -59,24 +60,13 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Enters what settled attempts of these tokens left behind: spent units, held slots.
-    pub(crate) async fn load_spending(
-        &self,
-        now: Timestamp,
-        of: impl Fn(TokenId) -> bool,
-    ) -> Result<(), StoreError> {
+    /// The settled attempts that left something behind: spent units, held slots.
+    pub(crate) async fn spending(&self, now: Timestamp) -> Result<Vec<Attempt>, StoreError> {
         let settings = self.inner.settings.load();
         let windows = settings.catalog.pools().iter().filter_map(|p| p.quota).map(|q| q.window);
         let longest = windows.max().unwrap_or_default();
         let minute = Duration::from_secs(60);
-        let attempts = self.inner.store.settled_attempts(now, now - longest, now - minute).await?;
-        let mut desk = self.desk();
-        for attempt in attempts.iter().filter(|attempt| of(attempt.token)) {
-            let spent_at = attempt.charged.then_some(attempt.answered_at.or(attempt.settled_at)).flatten();
-            let settlement = Settlement { spent_at, slot_until: attempt.slot_until };
-            desk.manager.restore_settled(attempt.token, attempt.units, attempt.reserved_at, settlement, now);
-        }
-        Ok(())
+        self.inner.store.settled_attempts(now, now - longest, now - minute).await
     }
 
     /// Identical retries still find what has just ended.
@@ -106,5 +96,19 @@ impl Engine {
             self.credential(&cell, token);
         }
         cell
+    }
+}
+
+/// Enters what settled attempts of these tokens left behind.
+pub(crate) fn enter_spending(
+    manager: &mut TokenManager,
+    attempts: &[Attempt],
+    now: Timestamp,
+    of: impl Fn(TokenId) -> bool,
+) {
+    for attempt in attempts.iter().filter(|attempt| of(attempt.token)) {
+        let spent_at = attempt.charged.then_some(attempt.answered_at.or(attempt.settled_at)).flatten();
+        let settlement = Settlement { spent_at, slot_until: attempt.slot_until };
+        manager.restore_settled(attempt.token, attempt.units, attempt.reserved_at, settlement, now);
     }
 }

@@ -8,6 +8,7 @@ use filmgate_store::{StoreError, StoredFile};
 
 use crate::Engine;
 use crate::admit::JOINABLE_SECONDS;
+use crate::disk;
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -23,6 +24,7 @@ impl Engine {
             }
             let next = self.now() + EVERY;
             tokio::select! {
+                biased;
                 () = self.inner.timer.sleep_until(next) => {}
                 () = self.inner.stopping.cancelled() => return,
             }
@@ -62,7 +64,7 @@ impl Engine {
         let bytes: u64 = files.iter().map(|file| file.bytes).sum();
         self.inner.kept_bytes.store(bytes, Ordering::Relaxed);
         for job in doomed(&files, now - settings.keep, settings.max_bytes) {
-            match tokio::fs::remove_file(self.file(job)).await {
+            match disk::remove_file(&self.file(job)).await {
                 Ok(()) => tracing::info!(%job, "kept video removed"),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {

@@ -4,43 +4,48 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex};
 
-use filmgate_domain::{JobId, Timestamp};
+use filmgate_domain::{Job, JobId, JobState, Timestamp};
 use tokio::sync::Notify;
 
 use crate::cell::Cell;
 use crate::{Engine, Timer};
 
+/// A job, and the state in which it is to be looked at.
+type Due = (JobId, JobState);
+
 /// Jobs by the time at which they are to be looked at again.
 #[derive(Default)]
 pub(crate) struct Scheduler {
-    heap: Mutex<BinaryHeap<Reverse<(Timestamp, JobId)>>>,
+    heap: Mutex<BinaryHeap<Reverse<(Timestamp, Due)>>>,
     earlier: Notify,
 }
 
 impl Scheduler {
-    /// Has a job looked at when the clock shows `at`.
-    pub(crate) fn wake_at(&self, at: Timestamp, job: JobId) {
+    /// Has a job looked at when the clock shows `at`, if it is in the same state then. In another, whoever brought
+    /// it there has seen to what is next; done twice at once, a file would be fetched into itself.
+    pub(crate) fn wake_at(&self, at: Timestamp, job: &Job) {
         let mut heap = self.heap.lock().expect("no panic under this lock");
         let is_first = heap.peek().is_none_or(|Reverse((first, _))| at < *first);
-        heap.push(Reverse((at, job)));
+        heap.push(Reverse((at, (job.id, job.state))));
         if is_first {
             self.earlier.notify_one();
         }
     }
 
     /// The job that is due at `now`; or when the next one will be.
-    fn pop_due(&self, now: Timestamp) -> Result<JobId, Option<Timestamp>> {
+    fn pop_due(&self, now: Timestamp) -> Result<Due, Option<Timestamp>> {
         let mut heap = self.heap.lock().expect("no panic under this lock");
         match heap.peek() {
             Some(Reverse((at, _))) if *at > now => Err(Some(*at)),
             None => Err(None),
-            Some(_) => heap.pop().map(|Reverse((_, job))| job).ok_or(None),
+            Some(_) => heap.pop().map(|Reverse((_, due))| due).ok_or(None),
         }
     }
 
     async fn wait(&self, next: Option<Timestamp>, timer: &dyn Timer) {
         match next {
             Some(at) => tokio::select! {
+                biased;
                 () = timer.sleep_until(at) => {}
                 () = self.earlier.notified() => {}
             },
@@ -55,12 +60,13 @@ impl Engine {
         let Self { inner } = &self;
         loop {
             match inner.scheduler.pop_due(inner.timer.now()) {
-                Ok(job) => {
-                    if let Some(cell) = self.cell(job) {
+                Ok((job, state)) => {
+                    if let Some(cell) = self.cell(job).filter(|cell| cell.job().state == state) {
                         self.look_at(cell);
                     }
                 }
                 Err(next) => tokio::select! {
+                    biased;
                     () = inner.scheduler.wait(next, &*inner.timer) => {}
                     () = inner.stopping.cancelled() => return,
                 },
@@ -89,23 +95,28 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
-    use rand::rngs::StdRng;
+    use filmgate_domain::{AspectRatio, CallerId, Resolution, Seconds, Shape, VideoSpec};
 
     use super::*;
 
     #[test]
     fn jobs_come_out_when_they_are_due() {
         let at = Timestamp::from_millis;
-        let mut rng = StdRng::seed_from_u64(1);
-        let [first, second] = [1, 2].map(|n| JobId::new(at(n), &mut rng));
+        let job = |n| {
+            let (seconds, aspect_ratio) = (Seconds::DEFAULT, AspectRatio::R16x9);
+            let spec =
+                VideoSpec::new("m", "a fox", Shape { resolution: Resolution::P480, seconds, aspect_ratio });
+            let id = JobId::from_bytes([n; 16]);
+            Job::new(id, CallerId(1), spec.expect("a prompt"), [0; 32], (at(0), at(0)))
+        };
+        let (first, second) = (job(1), Job { state: JobState::Running, ..job(2) });
         let scheduler = Scheduler::default();
-        scheduler.wake_at(at(20), second);
-        scheduler.wake_at(at(10), first);
+        scheduler.wake_at(at(20), &second);
+        scheduler.wake_at(at(10), &first);
         assert_eq!(scheduler.pop_due(at(9)), Err(Some(at(10))));
-        assert_eq!(scheduler.pop_due(at(15)), Ok(first));
+        assert_eq!(scheduler.pop_due(at(15)), Ok((first.id, JobState::Queued)));
         assert_eq!(scheduler.pop_due(at(15)), Err(Some(at(20))));
-        assert_eq!(scheduler.pop_due(at(20)), Ok(second));
+        assert_eq!(scheduler.pop_due(at(20)), Ok((second.id, JobState::Running)));
         assert_eq!(scheduler.pop_due(at(20)), Err(None));
     }
 }

@@ -170,7 +170,7 @@ impl Engine {
             Next::Fetch { pause } => now + pause,
             Next::Route { at } => at,
         };
-        self.inner.scheduler.wake_at(at, job.id);
+        self.inner.scheduler.wake_at(at, &job);
     }
 
     /// Lets an event happen and arranges what follows.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use filmgate_domain::{Timestamp, TokenId, TokenInfo, TokenManager};
 use filmgate_store::Added;
 
+use crate::recover::enter_spending;
 use crate::{Engine, OperatorError};
 
 /// How many tokens are changed in one go. Both the desk and the writing thread are free again after that long,
@@ -67,25 +68,31 @@ impl Engine {
 
     async fn add_some(&self, tokens: Vec<TokenInfo>) -> Result<Vec<Added>, OperatorError> {
         let added = self.inner.store.add_tokens(tokens.clone()).await?;
-        let now = self.now();
-        let mut forgotten = HashSet::new();
-        {
+        let revived = added.iter().filter_map(|added| match added {
+            Added::Revived(id) => Some(*id),
+            _ => None,
+        });
+        let revived: Vec<TokenId> = revived.collect();
+        loop {
+            // A token that comes back has not got its quota back by that: what it spent is read before it can be
+            // chosen.
+            let unknown = forgotten(&self.desk().manager, &revived);
+            let spent = if unknown.is_empty() { Vec::new() } else { self.spending(self.now()).await? };
+            let now = self.now();
             let mut desk = self.desk();
+            if forgotten(&desk.manager, &revived) != unknown {
+                // The last job of one ended meanwhile: what that spent may not be among it.
+                continue;
+            }
             for (mut info, added) in tokens.into_iter().zip(&added) {
                 if let Added::New(id) | Added::Revived(id) = added {
-                    if matches!(added, Added::Revived(_)) && desk.manager.get(*id).is_none() {
-                        forgotten.insert(*id);
-                    }
                     info.id = *id;
                     desk.manager.add(info, now);
                 }
             }
+            enter_spending(&mut desk.manager, &spent, now, |token| unknown.contains(&token));
+            return Ok(added);
         }
-        if !forgotten.is_empty() {
-            // A token that comes back has not got its quota back by that.
-            self.load_spending(now, |token| forgotten.contains(&token)).await?;
-        }
-        Ok(added)
     }
 
     /// Does the same with many tokens, in commits of some thousand: up to 2,000 are changed together, or none.
@@ -177,6 +184,11 @@ impl Engine {
         self.serve_waiting();
         Ok(written.await?)
     }
+}
+
+/// Those of these tokens that the manager does not know, nor what they spent.
+fn forgotten(manager: &TokenManager, tokens: &[TokenId]) -> HashSet<TokenId> {
+    tokens.iter().copied().filter(|token| manager.get(*token).is_none()).collect()
 }
 
 fn is_there(manager: &TokenManager, id: TokenId) -> bool {

@@ -119,7 +119,7 @@ impl Engine {
             }
         };
         match missed {
-            Err(at) => self.inner.scheduler.wake_at(at, job.id),
+            Err(at) => self.inner.scheduler.wake_at(at, &job),
             Ok(why) => self.proceed(cell, in_vain(&job, why, now)).await,
         }
     }
@@ -139,6 +139,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = due => self.serve_waiting(),
                 () = inner.stirred.notified() => {}
                 () = inner.stopping.cancelled() => return,

@@ -83,6 +83,7 @@ pub use inputs::Input;
 pub use jobs::{Asked, Delivered, Generation, Refusal, Status, TokenLabel};
 pub use ledger::TokenReport;
 pub use order::{Dialect, Operation};
+pub use render::flat_video;
 
 /// How long open connections may go on after [`Simulator::stop`].
 const STOP_GRACE: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 //!
 //! - A write is queued before its verb returns: **the order of calls is the order on disk**, also when nobody
 //!   waits for the answer. When [`Pending`] answers, the write survives a loss of power.
-//! - All writes go through one thread, and whoever is waiting shares a commit. A write that fails changes
+//! - All writes go through one queue, and whoever is waiting shares a commit. A write that fails changes
 //!   nothing and harms no other.
 //! - Reads have their own connections and see everything that was acknowledged before.
 //! - **An open attempt is the reservation** of its token. No table counts what is reserved or spent.
@@ -71,7 +71,7 @@ pub use secrets::{MasterKey, NotAMasterKey, hash_key};
 pub use sessions::Session;
 pub use tokens::{Added, Known, StoredToken};
 pub use webhooks::Webhook;
-pub use writer::Pending;
+pub use writer::{Committer, Pending};
 
 use tokio::sync::Notify;
 
@@ -105,25 +105,31 @@ impl Store {
     /// When the file cannot be written, is damaged, is no filmgate database or a newer one, or belongs to another
     /// key.
     pub fn open(path: &Path, key: &MasterKey) -> Result<Store, StoreError> {
-        let db = Db::writer(path)?;
-        migrate::schema(&db, path)?;
-        let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_AT_ONCE);
-        if is_small {
-            db.check(false)?;
-        }
-        migrate::migrate(&db, path)?;
-        let sealer = Arc::new(migrate::check_key(&db, path, key)?);
-        tokens::wipe_drained(&db)?;
+        let Prepared { db, sealer, watch, is_checked } = Prepared::new(path, key)?;
         let readers = Readers::start(path)?;
-        let watch = Arc::new(Watch::over(path));
         let writer = Writer::start(db, Arc::clone(&watch)).map_err(|e| StoreError::cannot_open(path, e))?;
-        if !is_small {
+        if !is_checked {
             let watch = Arc::clone(&watch);
             readers.queue(move |db| {
                 let _ = db.check(false).inspect_err(|error| watch.note(error));
             })?;
         }
-        Ok(Store(Arc::new(Inner { writer, readers, sealer, watch, news: Arc::default() })))
+        Ok(Self::made_of(writer, readers, sealer, watch))
+    }
+
+    /// The same without threads, for simulations: nothing is written but by the [`Committer`], which somebody has to
+    /// run, and whoever reads does so at once, on its own thread.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`].
+    pub fn open_inline(path: &Path, key: &MasterKey) -> Result<(Store, Committer), StoreError> {
+        let Prepared { db, sealer, watch, .. } = Prepared::new(path, key)?;
+        let (writer, committer) = Writer::new(db, Arc::clone(&watch));
+        Ok((Self::made_of(writer, Readers::inline(path)?, sealer, watch), committer))
+    }
+
+    fn made_of(writer: Writer, readers: Readers, sealer: Arc<Sealer>, watch: Arc<Watch>) -> Store {
+        Store(Arc::new(Inner { writer, readers, sealer, watch, news: Arc::default() }))
     }
 
     /// Returns when the database is damaged, or its file is not there any more. From then on everything that the
@@ -166,5 +172,29 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Store")
+    }
+}
+
+/// A database that was looked at and brought up to date.
+struct Prepared {
+    db: Db,
+    sealer: Arc<Sealer>,
+    watch: Arc<Watch>,
+    /// Whether all of it was read; that of a large one would take too long.
+    is_checked: bool,
+}
+
+impl Prepared {
+    fn new(path: &Path, key: &MasterKey) -> Result<Self, StoreError> {
+        let db = Db::writer(path)?;
+        migrate::schema(&db, path)?;
+        let is_checked = std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_AT_ONCE);
+        if is_checked {
+            db.check(false)?;
+        }
+        migrate::migrate(&db, path)?;
+        let sealer = Arc::new(migrate::check_key(&db, path, key)?);
+        tokens::wipe_drained(&db)?;
+        Ok(Self { db, sealer, watch: Arc::new(Watch::over(path)), is_checked })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::Poll;
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -15,8 +16,16 @@ const THREADS: usize = 3;
 
 type Work = Box<dyn FnOnce(&Db) + Send>;
 
-/// The queue of the reading threads. They end when it is dropped or closed.
-pub(crate) struct Readers(Mutex<Option<mpsc::Sender<Work>>>);
+/// Who reads, until that is closed.
+pub(crate) struct Readers(Mutex<Option<Reading>>);
+
+#[derive(Clone)]
+enum Reading {
+    /// The queue of the threads. They end when it is dropped.
+    Threads(mpsc::Sender<Work>),
+    /// Whoever asks reads at once, on this connection.
+    Inline(Arc<Mutex<Db>>),
+}
 
 impl Readers {
     /// Starts the threads.
@@ -33,13 +42,28 @@ impl Readers {
             };
             thread.spawn(run).map_err(|e| StoreError::cannot_open(path, e))?;
         }
-        Ok(Self(Mutex::new(Some(queue))))
+        Ok(Self(Mutex::new(Some(Reading::Threads(queue)))))
+    }
+
+    /// Starts no thread: whoever asks waits until it has read.
+    pub(crate) fn inline(path: &Path) -> Result<Self, StoreError> {
+        let db = Arc::new(Mutex::new(Db::reader(path)?));
+        Ok(Self(Mutex::new(Some(Reading::Inline(db)))))
+    }
+
+    fn reading(&self) -> Result<Reading, StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
     }
 
     /// Has something done with a connection, when there is time.
     pub(crate) fn queue(&self, work: impl FnOnce(&Db) + Send + 'static) -> Result<(), StoreError> {
-        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        queue.and_then(|queue| queue.send(Box::new(work)).ok()).ok_or(StoreError::Closed)
+        match self.reading()? {
+            Reading::Threads(queue) => queue.send(Box::new(work)).map_err(|_| StoreError::Closed),
+            Reading::Inline(db) => {
+                work(&db.lock().unwrap_or_else(PoisonError::into_inner));
+                Ok(())
+            }
+        }
     }
 
     /// Reads within one snapshot, which has everything that was acknowledged before.
@@ -48,6 +72,9 @@ impl Readers {
         read: impl FnOnce(&Db) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
+        if matches!(self.reading()?, Reading::Inline(_)) {
+            let_others_run().await;
+        }
         self.queue(move |db| {
             if !answer.is_closed() {
                 let _ = answer.send(db.snapshot(read));
@@ -56,10 +83,23 @@ impl Readers {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Lets the threads end once what was queued is read.
+    /// Nothing more is read; the threads end once what was queued is.
     pub(crate) fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// A read takes a moment, in which others go on: whoever reads must not count on anything else.
+async fn let_others_run() {
+    let mut waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Idle threads queue up at the lock; the one that has it waits for work.

@@ -1,14 +1,16 @@
-//! The one thread that writes, and the commands it takes: whoever is waiting shares one commit.
+//! The queue of what is to be written, and who commits it: whoever is waiting shares one commit.
 //!
 //! A sync of the disk takes about as long for a thousand jobs as for one. While one commit is under way, the
-//! commands of everybody else gather in the queue; the next commit takes them all.
+//! commands of everybody else gather in the queue; the next commit takes them all. One thread does that; in a
+//! simulation, where nothing may happen beside its own thread, a task.
 
+use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
 use crate::db::Db;
@@ -46,8 +48,8 @@ impl<T> Future for Pending<T> {
     }
 }
 
-/// The queue of the writing thread. The thread ends when all queues are dropped and what was queued is done.
-pub(crate) struct Writer(mpsc::Sender<Message>);
+/// Where writes are queued.
+pub(crate) struct Writer(mpsc::UnboundedSender<Message>);
 
 enum Message {
     Write(Box<dyn Queued>),
@@ -55,22 +57,29 @@ enum Message {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// A queue, and what commits it once somebody runs that.
+    pub(crate) fn new(db: Db, watch: Arc<Watch>) -> (Self, Committer) {
+        let (queue, messages) = mpsc::unbounded_channel();
+        (Self(queue), Committer { db, watch, messages, batch: Vec::with_capacity(BATCH), stop: None })
+    }
+
+    /// A queue that a thread of its own commits. The thread ends when the queue is dropped and what was queued is
+    /// done.
     pub(crate) fn start(db: Db, watch: Arc<Watch>) -> std::io::Result<Self> {
-        let (queue, messages) = mpsc::channel();
-        thread::Builder::new().name("filmgate-write".to_owned()).spawn(move || run(db, &watch, &messages))?;
-        Ok(Self(queue))
+        let (queue, committer) = Self::new(db, watch);
+        thread::Builder::new().name("filmgate-write".to_owned()).spawn(move || committer.run_blocking())?;
+        Ok(queue)
     }
 
     /// Queues a write before it returns: the order of calls is the order on disk.
     pub(crate) fn queue<W: Write>(&self, write: W) -> Pending<W::Answer> {
         let (answer, pending) = oneshot::channel();
-        // When the thread is gone, the answer's sender is dropped with the message: `Closed`.
+        // When nobody commits any more, the answer's sender is dropped with the message: `Closed`.
         let _ = self.0.send(Message::Write(Box::new(Command { write, done: None, answer })));
         Pending(pending)
     }
 
-    /// Ends the thread when everything queued so far is on disk, and waits for that.
+    /// Ends the committing when everything queued so far is on disk, and waits for that.
     pub(crate) async fn stop(&self) {
         let (stopped, wait) = oneshot::channel();
         let _ = self.0.send(Message::Stop(stopped));
@@ -78,28 +87,65 @@ impl Writer {
     }
 }
 
-fn run(db: Db, watch: &Watch, messages: &mpsc::Receiver<Message>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut stop = None;
-    while stop.is_none() {
-        let Ok(first) = messages.recv() else { break };
-        for message in std::iter::once(first).chain(messages.try_iter()) {
-            match message {
-                Message::Write(command) => batch.push(command),
-                Message::Stop(stopped) => stop = Some(stopped),
-            }
-            if stop.is_some() || batch.len() == BATCH {
-                break;
-            }
+/// Commits what was queued. Dropped in between, it loses what is queued and keeps what is committed, as a crash does.
+#[must_use = "nothing is written unless it runs"]
+pub struct Committer {
+    db: Db,
+    watch: Arc<Watch>,
+    messages: mpsc::UnboundedReceiver<Message>,
+    batch: Vec<Box<dyn Queued>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Committer {
+    /// Commits, each time after a `pause` in which more can be queued, until the store is closed or dropped.
+    pub async fn run<P: Future<Output = ()>>(mut self, mut pause: impl FnMut() -> P) {
+        while self.stop.is_none()
+            && let Some(first) = self.messages.recv().await
+        {
+            pause().await;
+            self.commit(first);
         }
-        commit(&db, watch, &mut batch);
+        self.end();
     }
-    if watch.is_trusted().is_ok() {
-        db.fold_log();
+
+    fn run_blocking(mut self) {
+        while self.stop.is_none()
+            && let Some(first) = self.messages.blocking_recv()
+        {
+            self.commit(first);
+        }
+        self.end();
     }
-    drop(db);
-    if let Some(stopped) = stop {
-        let _ = stopped.send(());
+
+    /// Commits everything queued so far.
+    fn commit(&mut self, first: Message) {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Write(command) => self.batch.push(command),
+                Message::Stop(stopped) => self.stop = Some(stopped),
+            }
+            let full = self.stop.is_some() || self.batch.len() == BATCH;
+            next = if full { None } else { self.messages.try_recv().ok() };
+        }
+        commit(&self.db, &self.watch, &mut self.batch);
+    }
+
+    fn end(self) {
+        if self.watch.is_trusted().is_ok() {
+            self.db.fold_log();
+        }
+        drop(self.db);
+        if let Some(stopped) = self.stop {
+            let _ = stopped.send(());
+        }
+    }
+}
+
+impl fmt::Debug for Committer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Committer")
     }
 }
 

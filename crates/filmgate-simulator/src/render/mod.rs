@@ -17,6 +17,8 @@ mod text;
 
 pub(crate) use studio::Studio;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::config::Render;
 
 /// What a file is to show. Equal clips give equal files.
@@ -64,8 +66,22 @@ pub(crate) fn render(clip: &Clip, how: Render) -> Result<Vec<u8>, RenderError> {
     };
     let mut file = mp4::pack(&track)?;
     // A flat colour looks alike for all words, and yet no two videos of different words are the same.
-    mp4::append_note(&mut file, &clip.prompt);
+    mp4::append_note(&mut file, &Sha256::digest(&clip.prompt));
     Ok(file)
+}
+
+/// A playable video of one flat colour, some kilobytes. Both sides even.
+pub fn flat_video(width: u32, height: u32, seconds: u32) -> Vec<u8> {
+    let clip = Clip {
+        width,
+        height,
+        seconds,
+        tier: String::new(),
+        asked: String::new(),
+        made: String::new(),
+        prompt: String::new(),
+    };
+    mp4::pack(&flat::encode(&clip)).expect("a video that was just encoded can be packed")
 }
 
 #[cfg(test)]

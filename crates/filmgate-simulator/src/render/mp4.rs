@@ -58,11 +58,11 @@ pub(super) fn pack(track: &Track) -> Result<Vec<u8>, RenderError> {
     Ok(file)
 }
 
-/// Ends a file with words that no player shows.
-pub(super) fn append_note(file: &mut Vec<u8>, note: &str) {
+/// Ends a file with bytes that no player shows.
+pub(super) fn append_note(file: &mut Vec<u8>, note: &[u8]) {
     file.extend(number(HEADER_LEN + note.len()).to_be_bytes());
     file.extend(b"free");
-    file.extend(note.as_bytes());
+    file.extend(note);
 }
 
 fn movie(track: &Track, data_offset: u32) -> Result<Moov, RenderError> {
@@ -173,7 +173,7 @@ mod tests {
         let file = render(&test_clip(width, height, seconds, "super"), how).expect("rendered");
         let found = boxes(&file);
         let names: Vec<_> = found.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(names, ["ftyp", "moov", "mdat"]);
+        assert_eq!(names, ["ftyp", "moov", "mdat", "free"]);
         let moov = Moov::decode(&mut &file[found[1].1..]).expect("moov");
         assert_eq!(moov.mvhd.duration, u64::from(seconds) * 1000);
         let trak = &moov.trak[0];

@@ -39,7 +39,7 @@ async fn the_file_is_an_mp4_in_whole_and_in_part() {
     assert_eq!(response.headers()["content-type"], "video/mp4");
     assert_eq!(response.headers()["accept-ranges"], "bytes");
     let file = response.bytes().await.expect("bytes");
-    assert_eq!(boxes(&file), (true, ["ftyp", "moov", "mdat"].map(str::to_owned).to_vec()));
+    assert_eq!(boxes(&file), (true, ["ftyp", "moov", "mdat", "free"].map(str::to_owned).to_vec()));
 
     let head = sim.client.head(url).send().await.expect("answered");
     assert_eq!(head.headers()["content-length"], file.len().to_string().as_str());

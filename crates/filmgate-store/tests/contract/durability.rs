@@ -120,3 +120,22 @@ async fn a_closed_store_says_so() {
         clone.close().await;
     }
 }
+
+#[tokio::test]
+async fn without_threads_a_dropped_committer_loses_what_is_queued_and_keeps_what_is_committed() {
+    let (directory, key) = (tempfile::tempdir().unwrap(), filmgate_store::MasterKey::generate());
+    let path = directory.path().join("filmgate.db");
+    let (store, committer) = filmgate_store::Store::open_inline(&path, &key).unwrap();
+    let committing = tokio::spawn(committer.run(|| std::future::ready(())));
+    store.add_caller("committed", at(0)).await.unwrap();
+    committing.abort();
+    assert!(committing.await.unwrap_err().is_cancelled());
+    assert_eq!(store.add_caller("queued", at(0)).await, Err(StoreError::Closed));
+
+    let (store, committer) = filmgate_store::Store::open_inline(&path, &key).unwrap();
+    let names: Vec<String> = store.callers().await.unwrap().into_iter().map(|caller| caller.name).collect();
+    assert_eq!(names, ["committed"]);
+    let committing = tokio::spawn(committer.run(|| std::future::ready(())));
+    store.close().await;
+    committing.await.unwrap();
+}
