@@ -14,7 +14,7 @@ use crate::recovery::create_until;
 use crate::shell::Shell;
 
 /// The schemas that versions were released with, and what each of their files has to be for ever.
-const RELEASED: [(&str, &str); 5] = [
+const RELEASED: [(&str, &str); 8] = [
     (
         include_str!("../../../filmgate-store/migrations/0001_start.sql"),
         "e2182c3f5d136499ee06298d39a8b5a5ff2df278b47ae1f490d88c37af5ff28a",
@@ -34,6 +34,18 @@ const RELEASED: [(&str, &str); 5] = [
     (
         include_str!("../../../filmgate-store/migrations/0005_operators_page.sql"),
         "ba8aae5791500a84523861e4aa80103380c8f1aea26c3bfcb85326f2b0de45a2",
+    ),
+    (
+        include_str!("../../../filmgate-store/migrations/0006_lost_answers.sql"),
+        "1edda07e17f70d666b82eb2f31c08848f02087ad3a909956e168b66ae6d4a1b5",
+    ),
+    (
+        include_str!("../../../filmgate-store/migrations/0007_key_scopes.sql"),
+        "ba7f224538e1a019e06b0ca8120b2db84f903d22d389fcbe0139ab06d9c90463",
+    ),
+    (
+        include_str!("../../../filmgate-store/migrations/0008_accounts.sql"),
+        "e74a922c222f35f45be728a8e204e1c4037a347b350aa49518a1a76953220170",
     ),
 ];
 
