@@ -2,13 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use filmgate_domain::{Job, JobId, JobState, Timestamp};
+use filmgate_domain::{Cause, Certainty, Event, Failure, Fault, Job, JobFailure, JobId, JobState, Timestamp};
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::cell::Cell;
+use crate::settle::token_id;
 use crate::{Engine, Timer};
+
+/// How long a job rests after a step of it panicked.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
 /// A job, and the state in which it is to be looked at.
 type Due = (JobId, JobState);
@@ -78,18 +85,57 @@ impl Engine {
     fn look_at(&self, cell: Arc<Cell>) {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            use filmgate_domain::JobState::{
-                Completed, Delivering, Failed, Queued, Reserved, Running, Submitting,
-            };
-            match cell.job().state {
-                Queued => engine.route(&cell).await,
-                Reserved => engine.submit(&cell).await,
-                Running => engine.poll(&cell).await,
-                Delivering => engine.deliver(&cell).await,
-                Submitting => engine.reconcile(&cell).await,
-                Completed | Failed => {}
+            if AssertUnwindSafe(engine.go_on(&cell)).catch_unwind().await.is_err() {
+                engine.after_a_panic(&cell).await;
             }
         });
+    }
+
+    async fn go_on(&self, cell: &Arc<Cell>) {
+        use JobState::{Completed, Delivering, Failed, Queued, Reserved, Running, Submitting};
+        match cell.job().state {
+            Queued => self.route(cell).await,
+            Reserved => self.submit(cell).await,
+            Running => self.poll(cell).await,
+            Delivering => self.deliver(cell).await,
+            Submitting => self.reconcile(cell).await,
+            Completed | Failed => {}
+        }
+    }
+
+    /// A mistake of filmgate's own must leave no job behind that nobody looks at: it counts as a failed try, of
+    /// which there are only so many.
+    async fn after_a_panic(&self, cell: &Arc<Cell>) {
+        let job = cell.job();
+        let token_id = token_id(&job);
+        tracing::error!(job = %job.id, token_id, state = %job.state, "a step of a job panicked; this is a defect of filmgate, please report it");
+        let message = "filmgate made a mistake; its log says more";
+        let failure = |certainty| Failure {
+            cause: Cause::Garbage,
+            certainty,
+            status: None,
+            retry_after: Some(AFTER_A_PANIC),
+            message: message.to_owned(),
+        };
+        match job.state {
+            // What was reserved is not sent before its turn, and not for ever: its deadline ends it.
+            JobState::Queued | JobState::Reserved => {
+                self.inner.scheduler.wake_at(self.now() + AFTER_A_PANIC, &job)
+            }
+            JobState::Submitting => {
+                self.proceed(cell, Event::SubmitFailed(failure(Certainty::Unknown))).await
+            }
+            JobState::Running if self.now() >= job.deadline => {
+                self.proceed(cell, Event::DeadlinePassed).await
+            }
+            JobState::Running => self.proceed(cell, Event::PollFailed(failure(Certainty::Refused))).await,
+            JobState::Delivering => {
+                let failure = JobFailure::new("internal_error", Fault::Gateway, message);
+                let retry_after = Some(AFTER_A_PANIC);
+                self.proceed(cell, Event::FetchFailed { failure, again: true, retry_after }).await;
+            }
+            JobState::Completed | JobState::Failed => {}
+        }
     }
 }
 

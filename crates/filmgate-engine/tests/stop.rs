@@ -1,4 +1,4 @@
-//! A stop while the database cannot be written any more, and a client that hangs up meanwhile.
+//! A stop while the database cannot be written any more, a client that hangs up meanwhile, and a step that panics.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,12 +22,25 @@ use rand::rngs::StdRng;
 
 /// Takes every order, counts them, and never gets done.
 #[derive(Default)]
-struct Counting(AtomicUsize);
+struct Counting {
+    orders: AtomicUsize,
+    questions: AtomicUsize,
+    /// The next so many calls panic.
+    panics: AtomicUsize,
+}
+
+impl Counting {
+    fn perhaps_panic(&self) {
+        let is_left = self.panics.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        assert!(is_left.is_err(), "as the test wants");
+    }
+}
 
 #[async_trait]
 impl Upstream for Counting {
     async fn submit(&self, _: &Secret, order: &Order<'_>) -> Result<Receipt, Failure> {
-        self.0.fetch_add(1, SeqCst);
+        self.orders.fetch_add(1, SeqCst);
+        self.perhaps_panic();
         Ok(Receipt { upstream_id: order.job.to_string().into(), limits: None })
     }
 
@@ -36,6 +49,8 @@ impl Upstream for Counting {
     }
 
     async fn poll(&self, _: &Secret, _: &str) -> Result<Told, Failure> {
+        self.questions.fetch_add(1, SeqCst);
+        self.perhaps_panic();
         Ok(Polled::Pending { progress: None }.into())
     }
 
@@ -53,7 +68,7 @@ async fn start(dir: &Path, key: &MasterKey, upstream: &Arc<Counting>, works: boo
         upstream: Arc::clone(upstream) as Arc<dyn Upstream>,
         lost_answer: LostAnswer::GiveUp,
         look_up_grace: Duration::from_secs(60),
-        poll_every: Duration::from_secs(60),
+        poll_every: Duration::from_millis(20),
         fetch_timeout: Duration::from_secs(60),
     };
     let settings = Settings {
@@ -120,13 +135,13 @@ async fn a_submission_that_is_not_on_disk_does_not_go_out() {
     engine.store().clone().close().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(engine.stop(Duration::from_secs(5)).await, "it stops although nothing can be written");
-    assert_eq!(upstream.0.load(SeqCst), 0, "sent, and the next start does not know it");
+    assert_eq!(upstream.orders.load(SeqCst), 0, "sent, and the next start does not know it");
 
     // The next start finds the job where it was, and sends it once.
     let engine = start(dir.path(), &key, &upstream, true).await;
     let mut changes = engine.follow(job).unwrap();
     changes.wait_for(|job| job.state == JobState::Running).await.unwrap();
-    assert_eq!(upstream.0.load(SeqCst), 1);
+    assert_eq!(upstream.orders.load(SeqCst), 1);
     engine.stop(Duration::from_secs(5)).await;
 }
 
@@ -155,5 +170,37 @@ async fn a_client_that_hangs_up_lets_no_repeat_in_before_the_job_is_on_disk() {
     let remembered = engine.store().remembered(&scope, engine.now()).await.unwrap().unwrap();
     assert_eq!(remembered.job, joinable.id);
     assert_eq!(engine.store().unfinished().await.unwrap().len(), 1);
+    assert!(engine.stop(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn a_step_that_panics_leaves_no_job_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Arc::new(Counting::default());
+    let engine = start(dir.path(), &MasterKey::generate(), &upstream, true).await;
+
+    // Whether this one was taken, nobody knows: it is not sent again.
+    upstream.panics.store(1, SeqCst);
+    let job = engine.admit(red_fox(&engine).await).await.unwrap().id;
+    if let Some(mut changes) = engine.follow(job) {
+        let _ = changes.wait_for(|job| job.state.is_final()).await;
+    }
+    let ended = engine.job(job).await.unwrap().unwrap();
+    assert_eq!(ended.failure.as_ref().map(|failure| &*failure.code), Some("outcome_unknown"));
+    assert_eq!(upstream.orders.load(SeqCst), 1);
+
+    // This one is asked about again.
+    let job = engine.admit(red_fox(&engine).await).await.unwrap().id;
+    let mut changes = engine.follow(job).unwrap();
+    changes.wait_for(|job| job.state == JobState::Running).await.unwrap();
+    upstream.panics.store(2, SeqCst);
+    while upstream.panics.load(SeqCst) > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = upstream.questions.load(SeqCst);
+    while upstream.questions.load(SeqCst) == asked {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(engine.job(job).await.unwrap().unwrap().state, JobState::Running);
     assert!(engine.stop(Duration::from_secs(5)).await);
 }
