@@ -91,7 +91,11 @@ impl Runner {
         match self {
             Self::Nextest => {
                 let profile = if quick { "quick" } else { "default" };
-                here.cargo(&["nextest", "run", "--workspace", "--profile", profile])
+                let mut command = here.cargo(&["nextest", "run", "--workspace", "--profile", profile]);
+                // Most of the long ones wait, for a provider or a pause, more than they work.
+                let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+                command.args(["--test-threads", &at_once.to_string()]);
+                command
             }
             Self::Cargo => {
                 let mut command = here.cargo(&["test", "--workspace", "--tests", "--no-fail-fast"]);

@@ -79,7 +79,8 @@ pub(crate) async fn show(
     _: Operator,
     Params(query): Params<LedgerQuery>,
 ) -> Result<Json<Value>, AdminError> {
-    let token = query.token.as_deref().map(|text| super::id::<TokenId>(text, "tok_7")).transpose()?;
+    let token =
+        query.token.as_deref().map(|text| super::id_in::<TokenId>("token", text, "tok_7")).transpose()?;
     let ledger = app.engine.ledger(query.period(app.engine.now())?).await?;
     let is_asked_for = |pool: &str| query.pool.as_deref().is_none_or(|asked| asked == pool);
     let pools = ledger.pools.iter().filter(|(pool, _)| is_asked_for(pool));
