@@ -342,6 +342,7 @@ fn fetch_failed(
 }
 
 fn polled_step(job: &mut Job, polled: Polled, now: Timestamp, rules: &Rules) -> Effects {
+    // What an earlier poll met is over.
     current(job).error = None;
     match polled {
         Polled::Pending { progress } => {

@@ -27,9 +27,18 @@ pub(crate) async fn look(world: &Arc<World>, engine: &Engine) {
     let jobs = all_jobs(world, engine).await;
     for job in &jobs {
         saw(world, job);
-        // What is shown is what is on disk, save for the progress.
+        // What is shown is what is on disk, save for the progress, and what the last poll met.
         let shown = engine.follow(job.id).map(|latest| Arc::clone(&latest.borrow()));
-        let same = shown.is_none_or(|shown| (shown.state, &shown.attempts) == (job.state, &job.attempts));
+        let durable = |job: &Job| -> (JobState, Vec<Attempt>) {
+            let is_kept = job.state != JobState::Running;
+            let error = |attempt: &Attempt| attempt.error.clone().filter(|_| is_kept);
+            let attempts = job.attempts.iter();
+            (
+                job.state,
+                attempts.map(|attempt| Attempt { error: error(attempt), ..attempt.clone() }).collect(),
+            )
+        };
+        let same = shown.is_none_or(|shown| durable(&shown) == durable(job));
         world.demand(same || job.state == JobState::Delivering, || {
             format!("{} is shown as what it is not", job.id)
         });

@@ -25,7 +25,7 @@ pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Re
     let since = lost.sent_at - CLOCK_SLACK;
     let mut found = Vec::new();
     let mut after: Option<String> = None;
-    let mut newest = None;
+    let mut last_made_at = None;
     for _ in 0..MOST_PAGES {
         let mut query = vec![("limit", "100"), ("order", "desc")];
         query.extend(after.as_deref().map(|id| ("after", id)));
@@ -33,25 +33,22 @@ pub(super) async fn find(client: &Client, token: &Secret, lost: &Lost<'_>) -> Re
         let Reply { status, body, .. } = client.answer(&call, request).await?;
         let garbage = |what: &str| call.garbage(status, what, &body);
         let page = Page::parse(&body).ok_or_else(|| garbage("with something that is no list of videos"))?;
-        for video in &page.videos {
-            let video =
-                Listed::of(video).ok_or_else(|| garbage("with a video that lacks id, prompt or time"))?;
-            // In another order, the end of what is looked at would not be known.
-            if newest.is_some_and(|newest| video.made_at > newest) {
+        let videos: Option<Vec<Listed<'_>>> = page.videos.iter().map(Listed::of).collect();
+        let videos = videos.ok_or_else(|| garbage("with a video that lacks id, prompt or time"))?;
+        for video in &videos {
+            // In another order it would not be known where what is newer than the order ends.
+            if last_made_at.is_some_and(|last| video.made_at > last) {
                 return Err(garbage("with a list that does not begin with the newest"));
             }
-            newest = Some(video.made_at);
-            if video.made_at < since {
-                return Ok(found);
-            }
-            if video.prompt.trim() == lost.prompt.trim() {
+            last_made_at = Some(video.made_at);
+            if video.made_at >= since && video.prompt.trim() == lost.prompt.trim() {
                 found.push(video.id.into());
             }
         }
-        let last = page.videos.last().and_then(Listed::of).map(|video| video.id.to_owned());
-        if !page.has_more {
+        if !page.has_more || last_made_at.is_some_and(|last| last < since) {
             return Ok(found);
         }
+        let last = videos.last().map(|video| video.id.to_owned());
         if last.is_none() || last == after {
             return Err(garbage("with the same page again"));
         }

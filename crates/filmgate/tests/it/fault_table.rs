@@ -261,9 +261,13 @@ async fn visited(reset: bool) -> SocketAddr {
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((visitor, _)) = listener.accept().await {
-            if reset {
-                visitor.set_zero_linger().unwrap();
-            }
+            tokio::spawn(async move {
+                // Something of the request is here: earlier, it would be chance whether anything had gone out.
+                let _ = visitor.peek(&mut [0]).await;
+                if reset {
+                    visitor.set_zero_linger().unwrap();
+                }
+            });
         }
     });
     addr

@@ -226,7 +226,7 @@ async fn what_is_no_day_is_refused() {
     }
     let path = "/admin/v1/ledger";
     let response = app.request(Method::GET, path, None).await;
-    assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "a client's key does not open it");
+    assert_eq!(response.status(), StatusCode::FORBIDDEN, "a client's key does not open it");
 }
 
 // ---- the rule ----

@@ -193,7 +193,8 @@ async fn what_the_dialect_cannot_do_is_neither_offered_nor_sent() {
     });
     let refused = app.ask(Method::POST, "/v1/videos/generations", Some(body)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
-    assert_eq!(refused.body["error"], "no pool makes a video with reference images with wan");
+    let why = "`reference_images[0]`: no pool makes a video with reference images with wan";
+    assert_eq!(refused.body["error"], why);
     assert_eq!(app.upstream_saw(), 0);
 }
 

@@ -56,15 +56,9 @@ impl Chrome {
 
     /// A fresh browser whose reader prefers `language`, with nothing signed in.
     pub(super) async fn open(app: &TestApp, screen: Screen, language: &str) -> Self {
-        let mut driver = Command::new("chromedriver");
-        driver.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut driver = driver.spawn().unwrap();
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut ports = lines.filter_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = ports.next().expect("ChromeDriver says where it listens");
+        // One that chose a port which another takes a moment before gives up.
+        let started = (0..5).find_map(|_| start_driver());
+        let (driver, port) = started.expect("ChromeDriver says where it listens");
         let profile = tempfile::tempdir().unwrap();
         let capabilities = capabilities(profile.path(), screen, language);
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
@@ -248,6 +242,24 @@ impl Chrome {
     pub(super) async fn screenshot(&self) -> Vec<u8> {
         self.page.screenshot().await.unwrap()
     }
+}
+
+/// ChromeDriver, and the port on which it listens.
+fn start_driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver");
+    driver.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut driver = driver.spawn().unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut ports = lines.filter_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse::<u16>().ok()
+    });
+    let Some(port) = ports.next() else {
+        let _ = driver.kill();
+        let _ = driver.wait();
+        return None;
+    };
+    Some((driver, port))
 }
 
 fn capabilities(profile: &Path, screen: Screen, language: &str) -> serde_json::Map<String, Value> {

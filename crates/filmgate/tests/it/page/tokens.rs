@@ -150,7 +150,7 @@ async fn the_api_changes_many_by_their_ids_or_by_a_filter() {
     for (body, param) in [
         (json!({ "action": "explode", "ids": [] }), "action"),
         (json!({ "action": "enable" }), "ids"),
-        (json!({ "action": "enable", "filter": { "status": "odd" } }), "status"),
+        (json!({ "action": "enable", "filter": { "status": "odd" } }), "filter.status"),
     ] {
         let answer =
             app.request_as(crate::app::ADMIN_KEY, Method::POST, "/admin/v1/tokens/bulk", Some(body)).await;

@@ -84,7 +84,7 @@ async fn what_is_not_there_or_makes_no_sense_is_refused() {
     let (status, error) = refused(&app, Method::POST, "/tests/test", None).await;
     assert_eq!((status, &error["code"]), (StatusCode::CONFLICT, &json!("no_url")));
     let stranger = app.request_as(&app.client_key, Method::GET, "/admin/v1/webhooks", None).await;
-    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
