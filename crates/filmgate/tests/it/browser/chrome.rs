@@ -179,8 +179,10 @@ impl Chrome {
     pub(super) async fn saved(&self, name: &str) -> String {
         let file = self.profile.path().join(SAVED).join(name);
         for _ in 0..PATIENCE.as_millis() / 100 {
-            // Chromium renames it when it is whole.
-            if let Ok(text) = std::fs::read_to_string(&file) {
+            // Chromium takes the name with an empty file, and puts the whole one in its place.
+            if let Ok(text) = std::fs::read_to_string(&file)
+                && !text.is_empty()
+            {
                 std::fs::remove_file(&file).unwrap();
                 return text;
             }

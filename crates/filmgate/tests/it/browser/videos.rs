@@ -38,9 +38,10 @@ async fn an_unfinished_video_is_followed_until_it_plays() {
     if !super::ready("browser::an_unfinished_video_is_followed_until_it_plays") {
         return;
     }
-    let app = filming(4.0).await;
-    let video = app.create("a red fox", "720p", 10).await;
+    // Long enough for a slow machine to look at it meanwhile.
+    let app = filming(10.0).await;
     let chrome = Chrome::signed_in(&app, Screen::Desk, "en").await;
+    let video = app.create("a red fox", "720p", 10).await;
     chrome.go("/admin/videos").await;
     chrome.press(&format!("main a[href='/admin/videos/{}']", id_of(&video))).await;
     chrome.read("In the making:").await;
