@@ -14,7 +14,6 @@ use crate::Engine;
 use crate::cell::Cell;
 use crate::disk::{self, NewFile};
 use crate::settle::token_id;
-use crate::submit::missing;
 
 /// The directory, in the media directory, of files that are still coming in.
 pub(crate) const PARTIAL: &str = "partial";
@@ -148,10 +147,7 @@ impl Engine {
         }
         let job = cell.job();
         let attempt = job.attempt().expect("a job that is delivered has an attempt");
-        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream));
-        let line = line.map_err(|failure| failed(&failure))?;
-        let token = self.credential(cell, attempt.token);
-        let token = token.ok_or_else(|| failed(&missing("token", &attempt.token.to_string())))?;
+        let (line, token) = self.reach(cell, attempt).map_err(|failure| failed(&failure))?;
         let url = attempt.video_url.as_deref().unwrap_or_default();
         let mut file = line.upstream.fetch(&token, url).await.map_err(|failure| failed(&failure))?;
 

@@ -7,7 +7,6 @@ use filmgate_domain::{Event, Failure, JobState, Polled};
 use crate::Engine;
 use crate::cell::Cell;
 use crate::settle::token_id;
-use crate::submit::missing;
 
 impl Engine {
     /// Asks once. A question that fails ends nothing; the deadline does.
@@ -42,9 +41,7 @@ impl Engine {
     pub(crate) async fn ask(&self, cell: &Arc<Cell>) -> Result<Polled, Failure> {
         let job = cell.job();
         let attempt = job.attempt().expect("a running job has an attempt");
-        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
-        let token = self.credential(cell, attempt.token);
-        let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let (line, token) = self.reach(cell, attempt)?;
         let id = attempt.upstream_id.as_deref().unwrap_or_default();
         let told = line.upstream.poll(&token, id).await?;
         self.heed(attempt.token, told.limits);

@@ -10,7 +10,6 @@ use filmgate_upstream::Lost;
 use crate::Engine;
 use crate::cell::Cell;
 use crate::settle::token_id;
-use crate::submit::missing;
 
 impl Engine {
     /// Tries once to find out. A try that fails ends nothing; the deadline does.
@@ -61,9 +60,7 @@ impl Engine {
     }
 
     async fn list(&self, cell: &Arc<Cell>, job: &Job, attempt: &Attempt) -> Result<Vec<Box<str>>, Failure> {
-        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
-        let token = self.credential(cell, attempt.token);
-        let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let (line, token) = self.reach(cell, attempt)?;
         let lost = Lost { prompt: &job.spec.prompt, sent_at: attempt.sent_at.unwrap_or(attempt.reserved_at) };
         line.upstream.find(&token, &lost).await
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use filmgate_domain::{Cause, Certainty, Event, Failure, LostAnswer, Next};
+use filmgate_domain::{Attempt, Cause, Certainty, Event, Failure, LostAnswer, Next, Secret};
 use filmgate_upstream::Order;
 
-use crate::Engine;
 use crate::cell::Cell;
 use crate::claims::anothers_id;
+use crate::{Engine, Line};
 
 impl Engine {
     /// Writes down that the submission goes out, sends it, and writes down the answer.
@@ -40,9 +40,7 @@ impl Engine {
     pub(crate) async fn send(&self, cell: &Arc<Cell>) -> Result<Box<str>, Failure> {
         let job = cell.job();
         let attempt = job.attempt().expect("a job that is sent has an attempt");
-        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
-        let token = self.credential(cell, attempt.token);
-        let token = token.ok_or_else(|| missing("token", &attempt.token.to_string()))?;
+        let (line, token) = self.reach(cell, attempt)?;
         let inputs = self.order_inputs(&job, attempt, line.upstream.takes()).await?;
         let order = Order {
             model: &attempt.model,
@@ -66,8 +64,17 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The upstream of an attempt, and the credential that its job keeps for it.
+    pub(crate) fn reach(&self, cell: &Cell, attempt: &Attempt) -> Result<(Line, Secret), Failure> {
+        let line = self.line(&attempt.upstream).ok_or_else(|| missing("upstream", &attempt.upstream))?;
+        let token = self.credential(cell, attempt.token);
+        Ok((line, token.ok_or_else(|| missing("token", &attempt.token.to_string()))?))
+    }
+}
+
 /// A failure of our own: nothing was sent.
-pub(crate) fn missing(what: &str, name: &str) -> Failure {
+fn missing(what: &str, name: &str) -> Failure {
     Failure {
         cause: Cause::Unreachable,
         certainty: Certainty::Refused,
