@@ -21,6 +21,7 @@ mod media;
 mod models;
 mod openapi;
 mod page;
+mod patience;
 mod probes;
 mod refusal;
 mod serve;

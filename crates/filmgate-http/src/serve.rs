@@ -20,18 +20,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::patience::Patience;
 use crate::tls::Tls;
 use crate::traffic::{Answering, Traffic, full, turned_away};
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a client may take to send its request's headers, or leave its connection without any.
+    /// How long a client may take to send its request's headers, and to begin with its first.
     pub header_timeout: Duration,
+    /// How long a connection is kept on which nothing more is asked.
+    pub keep_alive_timeout: Duration,
     /// How long a client may take nothing of what it is sent.
     pub stall_timeout: Duration,
     /// Connections at once, and requests in progress.
@@ -175,7 +179,9 @@ struct Server {
 
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADERS);
+    // For hyper, the time between two requests belongs to the headers of the second: `Patience` tells them apart.
+    let headers = limits.keep_alive_timeout.saturating_add(limits.header_timeout.saturating_mul(2));
+    server.http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(HEADERS);
     server
         .http2()
         .timer(TokioTimer::new())
@@ -211,8 +217,11 @@ impl Server {
                 response.map(|response| response.map(|body| Answering::new(body, in_progress)))
             }
         });
-        let mut connection = pin!(self.builder.serve_connection(self.patient(stream), service));
-        let (mut asked, mut ending) = (0, false);
+        let counted = Arc::clone(&traffic);
+        let stream = InspectReader::new(self.patient(stream), move |bytes| counted.hear(bytes));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut ending = false;
+        let mut patience = Patience::new(self.limits.header_timeout, self.limits.keep_alive_timeout);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -222,25 +231,22 @@ impl Server {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = tokio::time::sleep(self.limits.header_timeout) => {
-                    if traffic.asked() == asked && traffic.is_idle() {
-                        if ending || asked == 0 {
-                            return tracing::debug!("a connection of no use ended");
-                        }
-                        ending = true;
-                        connection.as_mut().graceful_shutdown();
+                () = tokio::time::sleep(patience.between_looks()) => if patience.is_over(&traffic) {
+                    if ending || traffic.asked() == 0 {
+                        return tracing::debug!("a connection of no use ended");
                     }
-                    asked = traffic.asked();
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
                 }
             }
         }
     }
 
     /// A connection that fails when its client takes nothing for too long.
-    fn patient(&self, stream: Secured) -> TokioIo<Pin<Box<TimeoutStream<Secured>>>> {
+    fn patient(&self, stream: Secured) -> Pin<Box<TimeoutStream<Secured>>> {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.stall_timeout));
-        TokioIo::new(Box::pin(stream))
+        Box::pin(stream)
     }
 }
 

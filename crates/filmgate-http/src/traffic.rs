@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Traffic {
     asked: AtomicUsize,
     open: AtomicUsize,
+    heard: AtomicBool,
 }
 
 impl Traffic {
@@ -29,11 +30,22 @@ impl Traffic {
         self.open.load(Ordering::Relaxed) == 0
     }
 
+    /// Notes bytes that came.
+    pub(crate) fn hear(&self, bytes: &[u8]) {
+        self.heard.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Whether anything came since a request began or ended: with HTTP/1, a part of the next one.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     /// Counts a request, if `all` has room for one more of all connections.
     pub(crate) fn enter(self: &Arc<Self>, all: &Arc<Semaphore>) -> Option<InProgress> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let place = Arc::clone(all).try_acquire_owned().ok()?;
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.heard.store(false, Ordering::Relaxed);
         Some(InProgress { traffic: Arc::clone(self), _place: place })
     }
 }
@@ -46,6 +58,7 @@ pub(crate) struct InProgress {
 
 impl Drop for InProgress {
     fn drop(&mut self) {
+        self.traffic.heard.store(false, Ordering::Relaxed);
         self.traffic.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

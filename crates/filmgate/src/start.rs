@@ -100,6 +100,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let listening = listener.local_addr()?;
     let limits = Limits {
         header_timeout: loaded.config.server.header_timeout,
+        keep_alive_timeout: loaded.config.server.keep_alive_timeout,
         stall_timeout: loaded.config.server.stall_timeout,
         max_connections: files::connections(loaded.config.server.max_connections.get() as usize),
         grace: loaded.config.server.shutdown_grace,

@@ -133,6 +133,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             header_timeout: SILENCE,
+            keep_alive_timeout: SILENCE,
             stall_timeout: SILENCE,
             max_connections: 10,
             grace: Duration::ZERO,

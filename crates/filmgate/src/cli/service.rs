@@ -146,6 +146,7 @@ mod tests {
         let router = Router::new().route("/healthz", get(answer));
         let limits = Limits {
             header_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(10),
             max_connections: 10,
             grace: Duration::ZERO,

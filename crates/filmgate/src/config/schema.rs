@@ -69,6 +69,9 @@ pub struct Server {
     /// How long a client may take to send its request's headers; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub header_timeout: Duration,
+    /// How long a connection is kept on which nothing more is asked; above zero.
+    #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
+    pub keep_alive_timeout: Duration,
     /// How long a request's body may take to arrive, beside a second for each 16 KiB; above zero.
     #[serde(deserialize_with = "values::time", serialize_with = "values::show_time")]
     pub body_timeout: Duration,

@@ -7,7 +7,7 @@ use filmgate_http::{Change, ConfigValue, Restart, ValueSource};
 use crate::config::{self, Config, Loaded, Origin, Shown};
 
 /// The settings that are read once, when filmgate starts, each with its value in some form that can be compared.
-pub(super) type AtStart = [(&'static str, String); 12];
+pub(super) type AtStart = [(&'static str, String); 13];
 
 pub(super) fn at_start(config: &Config) -> AtStart {
     let Config { server, media, log, .. } = config;
@@ -18,6 +18,7 @@ pub(super) fn at_start(config: &Config) -> AtStart {
         ("server.max_body", server.max_body.to_string()),
         ("server.cors_origins", format!("{:?}", server.cors_origins)),
         ("server.header_timeout", format!("{:?}", server.header_timeout)),
+        ("server.keep_alive_timeout", format!("{:?}", server.keep_alive_timeout)),
         ("server.stall_timeout", format!("{:?}", server.stall_timeout)),
         ("server.max_connections", server.max_connections.to_string()),
         ("server.shutdown_grace", format!("{:?}", server.shutdown_grace)),

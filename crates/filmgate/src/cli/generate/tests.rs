@@ -59,6 +59,7 @@ async fn gateway(last: Value) -> (String, Script) {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let limits = Limits {
         header_timeout: Duration::from_secs(10),
+        keep_alive_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         max_connections: 10,
         grace: Duration::ZERO,

@@ -138,7 +138,7 @@ async fn many_requests_on_few_connections_count_as_many() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_of_http2_that_asks_nothing_more_is_ended() {
-    let app = Setup::default().set("server.header_timeout=\"500ms\"").start().await;
+    let app = Setup::default().set("server.keep_alive_timeout=\"500ms\"").start().await;
     let mut stream = connect(&app, &[]);
     write_while_taken(
         &stream,

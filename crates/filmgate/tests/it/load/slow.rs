@@ -33,12 +33,29 @@ async fn five_hundred_that_send_their_headers_byte_by_byte_hold_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_asks_nothing_more_is_ended() {
-    let app = Setup::default().set("server.header_timeout=\"300ms\"").start().await;
+    let app = Setup::default().set("server.keep_alive_timeout=\"300ms\"").start().await;
     let mut idle = app.connect_and_send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     let mut first = [0; 12];
     idle.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
     read_to_end(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_kept_for_longer_than_headers_are_waited_for() {
+    let app = Setup::default().set("server.header_timeout=\"200ms\"").start().await;
+    let mut kept = app.connect_and_send(b"");
+    let mut answer = [0; 12];
+    for _ in 0..3 {
+        kept.write_all(b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        kept.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        while kept.read(&mut [0; 4096]).unwrap() == 4096 {}
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // What begins with the second request is held to the same limit as what begins with the first.
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nhost:").unwrap();
+    assert_eq!(read_to_end(kept), "");
 }
 
 /// A client that asks for a file and has next to no room for it.
