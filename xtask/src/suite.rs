@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use crate::environments;
 use crate::needs;
@@ -18,16 +19,19 @@ const SLOW: [&str; 3] = ["slow_", "clients::", "browser::"];
 
 /// Builds and runs all tests: documentation first, so that the closing lines of the others come last.
 pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
-    let missing = missing(here, quick);
+    let runner = Runner::of(here);
+    // The one waits for the network most of the time, the other for the processors.
+    let (missing, (built, build_time)) = thread::scope(|scope| {
+        let missing = scope.spawn(|| missing(here, quick));
+        let built = timed(|| workspace::run(&mut runner.build(here)));
+        (missing.join().expect("looking for tools does not panic"), built)
+    });
     if here.is_strict() && !missing.is_empty() {
         return Err(format!("here no test may be skipped, but\n{}", missing.join("\n")));
     }
+    built?;
     let skips = here.target().join("skipped-tests.txt");
     forget(&skips)?;
-
-    let runner = Runner::of(here);
-    let (built, build_time) = timed(|| workspace::run(&mut runner.build(here)));
-    built?;
     let (tested, test_time) = timed(|| {
         let run = |mut command: Command| workspace::run(with_skips(&mut command, &missing, &skips));
         let docs = run(doc_tests(here));
@@ -93,7 +97,7 @@ impl Runner {
                 let profile = if quick { "quick" } else { "default" };
                 let mut command = here.cargo(&["nextest", "run", "--workspace", "--profile", profile]);
                 // Most of the long ones wait, for a provider or a pause, more than they work.
-                let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+                let at_once = 3 * thread::available_parallelism().map_or(2, usize::from);
                 command.args(["--test-threads", &at_once.to_string()]);
                 command
             }

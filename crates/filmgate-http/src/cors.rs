@@ -26,7 +26,10 @@ pub(crate) fn layer(origins: &[String]) -> CorsLayer {
         HeaderName::from_static("x-request-id"),
         HeaderName::from_static("openai-poll-after-ms"),
     ];
+    // Where no origin makes a difference, no cache has to be told that one does.
+    let vary = if origins.is_empty() { vec![] } else { vec![header::ORIGIN] };
     CorsLayer::new()
+        .vary(vary)
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())

@@ -43,6 +43,7 @@ use filmgate_domain::{Job, JobId, Role};
 use filmgate_engine::Engine;
 use filmgate_store::{KeyScope, NewKey, StoreError, hash_key};
 use http::{HeaderName, StatusCode};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
@@ -237,6 +238,14 @@ fn clients(base: &str) -> Router<App> {
 pub fn router(app: App) -> Router {
     let max_body = app.settings.load().max_body;
     let request_id = HeaderName::from_static("x-request-id");
+    // In one, outermost first: each layer of a router by itself is another box around every request.
+    let around = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(request_id))
+        .layer(middleware::from_fn(guarded::guard))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
+        .layer(middleware::from_fn(drain::drain))
+        .layer(Extension(BodyLimit(max_body)));
     let clients = BASES.into_iter().fold(Router::new(), |router, base| router.merge(clients(base)));
     clients
         // signed links
@@ -258,12 +267,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), probes::count))
-        .layer(Extension(BodyLimit(max_body)))
-        .layer(middleware::from_fn(drain::drain))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
-        .layer(middleware::from_fn(guarded::guard))
-        .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(around)
         .with_state(app)
 }
 

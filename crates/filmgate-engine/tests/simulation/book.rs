@@ -50,6 +50,14 @@ pub(crate) struct Account {
     pub(crate) pool: &'static str,
     /// It is refused until then.
     pub(crate) refused_until: Timestamp,
+    /// It was told to pause at the first time, until the second.
+    pub(crate) pause: Option<(Timestamp, Timestamp)>,
+}
+
+impl Account {
+    pub(crate) fn new(secret: String, pool: &'static str) -> Self {
+        Self { secret, pool, refused_until: Timestamp::default(), pause: None }
+    }
 }
 
 /// The upstream's book.

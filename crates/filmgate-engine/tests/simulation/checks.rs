@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filmgate_domain::{
-    Attempt, CallerId, Clock as _, Job, JobState, LostAnswer, Outcome, Standing, Timestamp, TokenId,
-    TokenStatus,
+    Attempt, CallerId, Clock as _, Job, JobState, LostAnswer, Outcome, Timestamp, TokenId, TokenStatus,
 };
 use filmgate_engine::Engine;
 use filmgate_store::{JobFilter, TokenHistory};
@@ -241,13 +240,6 @@ async fn tokens(world: &World, engine: &Engine, jobs: &[Job]) {
         stands(world, &view.info.status, id);
         throttled(world, &view.info.pool, id, &attempts);
     }
-    let mut state = world.state();
-    for view in engine.tokens() {
-        let known = state.tokens.entry(view.info.id).or_default();
-        let pausing = view.standing == Standing::Cooling;
-        known.pause = view.info.cooling_until.filter(|_| pausing).map(|until| (now, until));
-    }
-    drop(state);
     jobs.iter().for_each(|job| chosen_well(world, job));
 }
 
@@ -286,15 +278,13 @@ fn stands(world: &World, status: &TokenStatus, id: TokenId) {
     world.demand(!off || *status == TokenStatus::Disabled, || format!("{id} was disabled and is {status}"));
 }
 
-/// A token that was off or paused was not chosen.
+/// A token that was off was not chosen.
 fn chosen_well(world: &World, job: &Job) {
     for attempt in &job.attempts {
         let known = world.state().tokens.get(&attempt.token).cloned().unwrap_or_default();
         let at = attempt.reserved_at;
         let off = known.off_since.is_some_and(|since| at > since);
         world.demand(!off, || format!("{} got {} after that was switched off", job.id, attempt.token));
-        let paused = known.pause.is_some_and(|(from, until)| from < at && at < until);
-        world.demand(!paused, || format!("{} got {} while that had to pause", job.id, attempt.token));
     }
 }
 

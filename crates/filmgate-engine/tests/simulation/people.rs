@@ -49,6 +49,36 @@ pub(crate) async fn ask(world: Arc<World>, engine: Engine) {
             rng.random_bool(0.05).then(|| Duration::from_millis(rng.random_range(0..=3))),
         )
     };
+    send(world, engine, request, hangs_up).await;
+}
+
+/// One caller asks for many videos at once, and another for one of the same kind a moment later; all of them wait.
+pub(crate) fn rush(world: &Arc<World>, engine: &Engine) {
+    let requests: Vec<Request> = {
+        let state = &mut *world.state();
+        let greedy = state.rng.random_range(0..state.callers.len());
+        let modest = (greedy + 1) % state.callers.len();
+        let shape = request(state.callers[0].0, 0, &mut state.rng).spec.shape;
+        let callers = std::iter::repeat_n(greedy, 12).chain([modest]);
+        callers
+            .map(|nth| {
+                state.counts.asked += 1;
+                let request = request(state.callers[nth].0, state.counts.asked, &mut state.rng);
+                let spec = VideoSpec { shape, ..request.spec };
+                let choice =
+                    Choice { on_shortage: OnShortage::Wait, max_wait: Some(LONGEST_WAIT), ..request.choice };
+                Request { spec, choice, ..request }
+            })
+            .collect()
+    };
+    for request in requests {
+        world.state().calls += 1;
+        tokio::spawn(send(Arc::clone(world), engine.clone(), request, None));
+    }
+}
+
+/// A client waits for the answer to its request, unless it hangs up before.
+async fn send(world: Arc<World>, engine: Engine, request: Request, hangs_up: Option<Duration>) {
     let caller = request.caller;
     let answer = tokio::select! {
         biased;
@@ -124,8 +154,7 @@ async fn add_token(world: &World, engine: &Engine, pool: &'static str, again: Op
         let new = format!("secret-of-token-{:04}", book.accounts.len());
         let secret = again.unwrap_or(new);
         if book.account(&secret).is_none() {
-            let refused_until = filmgate_domain::Timestamp::default();
-            book.accounts.push(Account { secret: secret.clone(), pool, refused_until });
+            book.accounts.push(Account::new(secret.clone(), pool));
         }
         secret
     };
@@ -138,6 +167,23 @@ async fn add_token(world: &World, engine: &Engine, pool: &'static str, again: Op
     let state = &mut *world.state();
     let account = state.book.account(&secret).expect("it was just entered");
     state.tokens.insert(added, Known { account, ..Known::default() });
+    state.book.accounts[account].pause = None;
+}
+
+/// A token that was taken out before the last start comes back.
+pub(crate) async fn bring_back(world: &World, engine: &Engine) {
+    let pool = POOLS[world.draw(|rng| rng.random_range(0..POOLS.len()))];
+    if let Some(secret) = removed(world, pool) {
+        add_token(world, engine, pool, Some(secret)).await;
+    }
+}
+
+/// Whatever it was told, a token may be used again.
+fn need_not_pause(world: &World, token: TokenId) {
+    let state = &mut *world.state();
+    if let Some(known) = state.tokens.get(&token) {
+        state.book.accounts[known.account].pause = None;
+    }
 }
 
 /// The secret of a token of this pool that was taken out.
@@ -165,8 +211,11 @@ async fn switch(world: &World, engine: &Engine, deed: Deed) {
     world.note(format_args!("{} {token}", deed.as_str()));
     let known = |change: &dyn Fn(&mut Known)| change(world.state().tokens.entry(token).or_default());
     match deed {
-        Deed::Enable => known(&|known| (known.off_since, known.pause) = (None, None)),
-        Deed::Reset => known(&|known| known.pause = None),
+        Deed::Enable => {
+            known(&|known| known.off_since = None);
+            need_not_pause(world, token);
+        }
+        Deed::Reset => need_not_pause(world, token),
         // Whoever begins to remove it may be cut off: then it is there or not.
         Deed::Remove => known(&|known| known.removed = true),
         Deed::Disable => {}
@@ -183,9 +232,7 @@ async fn switch(world: &World, engine: &Engine, deed: Deed) {
 
 async fn forgive(world: &World, engine: &Engine) {
     let Some(token) = some_token(world) else { return };
-    if let Some(known) = world.state().tokens.get_mut(&token) {
-        known.pause = None;
-    }
+    need_not_pause(world, token);
     let answer = engine.forgive_token(token).await;
     world.note(format_args!("forgive {token}: {:?}", answer.is_ok()));
 }

@@ -124,6 +124,9 @@ fn live_once(world: &Arc<World>, until: filmgate_domain::Timestamp) -> End {
 
 async fn live(world: &Arc<World>, until: filmgate_domain::Timestamp) -> End {
     let Some(engine) = start(world).await else { return End::Crash };
+    if world.draw(|rng| rng.random_bool(0.2)) {
+        people::bring_back(world, &engine).await;
+    }
     checks::look(world, &engine).await;
     loop {
         world.pause(between_acts).await;
@@ -145,7 +148,8 @@ async fn live(world: &Arc<World>, until: filmgate_domain::Timestamp) -> End {
                 world.state().calls += 1;
                 tokio::spawn(people::operate(Arc::clone(world), engine.clone()));
             }
-            35..=44 => checks::look(world, &engine).await,
+            35..=43 => checks::look(world, &engine).await,
+            44 => people::rush(world, &engine),
             n => {
                 for _ in 0..(n % 4 + 1) {
                     world.state().calls += 1;

@@ -18,6 +18,9 @@ use crate::setup::{LEAST_PAUSE, MODEL, bound};
 use crate::videos::video;
 use crate::world::World;
 
+/// What an upstream says is on disk so soon after it, whatever else is written meanwhile.
+const NOTED_WITHIN: Duration = Duration::from_secs(10);
+
 /// One of the upstreams of a world.
 pub(crate) struct Model(pub(crate) Arc<World>);
 
@@ -37,13 +40,19 @@ impl Upstream for Model {
         let Some(account) = self.arrive(token, order) else {
             return Err(failure(Cause::Credential, Certainty::Refused, None));
         };
-        self.was_recorded(order).await;
+        let may_blame = self.was_recorded(account, order).await;
         let answer = self.treat(account, order);
         // Taken or not: the gateway may die before it learns of it.
         world.step().await;
         let slow = matches!(&answer, Err(failure) if failure.cause == Cause::Timeout);
         world.pause(|rng| if slow { Duration::from_secs(60) } else { latency(rng) }).await;
         world.step().await;
+        if let Err(Failure { cause: Cause::RateLimited, retry_after: Some(pause), .. }) = &answer
+            && may_blame
+        {
+            let now = world.now();
+            world.state().book.accounts[account].pause = Some((now, now + *pause));
+        }
         answer
     }
 
@@ -127,16 +136,23 @@ impl Model {
         (!refused).then_some(account)
     }
 
-    /// That the submission goes out has to be on disk before it does.
-    async fn was_recorded(&self, order: &Order<'_>) {
+    /// That the submission goes out has to be on disk before it does; and its token was not chosen while it had to
+    /// pause. Whether a token may still pause on account of this job: two at most do.
+    async fn was_recorded(&self, account: usize, order: &Order<'_>) -> bool {
         let Model(world) = self;
-        let Some(engine) = world.state().engine.clone() else { return };
+        let Some(engine) = world.state().engine.clone() else { return false };
         let job = engine.store().job(order.job).await.ok().flatten();
         let recorded = job.as_ref().and_then(|job| {
             let attempt = job.attempt().filter(|attempt| attempt.n == order.attempt)?;
             Some(attempt.sent_at.is_some() && attempt.settled_at.is_none())
         });
         let state = job.as_ref().map(|job| job.state);
+        let reserved = job.as_ref().and_then(|job| Some(job.attempt()?.reserved_at));
+        let pause = world.state().book.accounts[account].pause;
+        let too_soon = pause
+            .zip(reserved)
+            .is_some_and(|((told, until), reserved)| told + NOTED_WITHIN < reserved && reserved < until);
+        world.demand(!too_soon, || format!("{} got a token that had to pause", order.job));
         // Cancelled while it was on its way, it was recorded all the same.
         let fine = match state {
             Some(JobState::Submitting) => recorded == Some(true),
@@ -146,6 +162,7 @@ impl Model {
         world.demand(fine, || {
             format!("attempt {} at {} was sent and is on disk as {state:?}", order.attempt, order.job)
         });
+        job.is_some_and(|job| job.blamed < 2)
     }
 
     /// Takes a submission, or does not.
@@ -364,8 +381,12 @@ pub(crate) struct Orphan {
     token: Secret,
 }
 
-/// Some of what was on its way when the gateway died arrives after that.
+/// Some of what was on its way when the gateway died arrives after that; what was said to it just before is forgotten.
 pub(crate) fn land(world: &Arc<World>) {
+    let now = world.now();
+    for account in &mut world.state().book.accounts {
+        account.pause = account.pause.filter(|(told, _)| *told + NOTED_WITHIN < now);
+    }
     let mut orphans = std::mem::take(&mut world.state().orphans);
     // A runtime drops its tasks in an order of its own.
     orphans.sort_by_key(|orphan| (orphan.job, orphan.attempt));

@@ -78,8 +78,6 @@ pub(crate) struct Known {
     /// Switched off, or taken out, since then for certain.
     pub(crate) off_since: Option<Timestamp>,
     pub(crate) removed: bool,
-    /// It was seen to pause at the first time, until the second.
-    pub(crate) pause: Option<(Timestamp, Timestamp)>,
 }
 
 /// What happened how often.

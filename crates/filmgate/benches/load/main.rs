@@ -2,10 +2,11 @@
 //! `cargo bench -p filmgate --bench load [-- SETTING...]`, each a `key=value` of the gateway's configuration.
 //!
 //! Clients ask one after the other, so many at once, first for new videos (each is on disk when it is answered, and
-//! submitted after that), then how one is doing. nginx passes the same requests to the same upstream and stores
+//! submitted after that), then how one is doing; at last the same while more is asked for than can be carried. nginx passes the same requests to the same upstream and stores
 //! nothing. Everything runs on one machine, so the generator and the upstream take their share of it; ratios, and CPU
 //! time per request, say more than figures a second.
 
+mod flood;
 mod message;
 mod nginx;
 mod process;
@@ -83,6 +84,10 @@ async fn measure() {
         let ours = gateway.row(clients, &ask(gateway.key())).await;
         print_row(&ours, reference.as_ref(), None);
     }
+
+    let create = message::request("POST", "/v1/videos", gateway.key(), &body.to_string());
+    flood::measure(gateway.address(), &create, &ask(gateway.key())).await;
+    println!("in the flood: {:.1} MB, with all those videos unfinished", megabytes(gateway.usage().resident));
 }
 
 const PROMPT: &str = "a red fox runs through fresh snow at dawn, low sun behind birches, breath visible, slow motion, \
@@ -110,12 +115,14 @@ async fn row(at: SocketAddr, usage: impl Fn() -> Usage, clients: usize, request:
     let mut times = ask_for(MEASURED, at, clients, request).await;
     let (took, cpu) = (begun.elapsed(), usage().cpu - before);
     let count = times.len();
-    let mut percentile = |percent: usize| {
-        let nth = (count * percent / 100).min(count - 1);
-        *times.select_nth_unstable(nth).1
-    };
-    let (p50, p99) = (percentile(50), percentile(99));
+    let (p50, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
     Row { clients, per_second: count as f64 / took.as_secs_f64(), p50, p99, cpu: cpu.div_f64(count as f64) }
+}
+
+/// The time that so many of a hundred requests did not exceed.
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    let nth = (times.len() * percent / 100).min(times.len() - 1);
+    *times.select_nth_unstable(nth).1
 }
 
 /// How long each request took, of clients that ask for so long.

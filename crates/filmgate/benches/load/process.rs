@@ -99,6 +99,10 @@ impl Gateway {
         let _ = child.wait();
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
