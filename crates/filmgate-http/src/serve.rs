@@ -74,8 +74,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for Peer {
 /// How long the answers to hurried requests may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// How long a connection that was taken just before a stop may take to ask what it came for.
-const FIRST_WORDS: Duration = Duration::from_millis(250);
+/// How long a connection that was taken just before a stop may take to ask what it came for, and one on which nothing
+/// goes on, to end.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where connections come in. With a certificate, TLS is spoken on every one.
 pub struct Door {
@@ -244,11 +245,15 @@ impl Server {
     async fn converse(self: Arc<Self>, stream: TcpStream, from: SocketAddr, _place: OwnedSemaphorePermit) {
         // Answers are small and urgent; failing to say so is no reason to refuse a client.
         let _ = stream.set_nodelay(true);
-        let stream = match secured(stream, self.tls.clone(), self.limits.header_timeout).await {
+        let traffic = Arc::new(Traffic::default());
+        let secured = tokio::select! {
+            secured = secured(stream, self.tls.clone(), self.limits.header_timeout) => secured,
+            () = self.is_to_leave(&traffic) => return,
+        };
+        let stream = match secured {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!(%error, "a connection did not come to speak TLS"),
         };
-        let traffic = Arc::new(Traffic::default());
         let service = service_fn(|mut request: http::Request<Incoming>| {
             let in_progress = traffic.enter(&self.requests);
             request.extensions_mut().insert(self.closing.clone());
@@ -271,7 +276,7 @@ impl Server {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = tokio::time::sleep(self.limits.header_timeout) => {
+                () = tokio::time::sleep(self.patience()) => {
                     if traffic.asked() == asked && traffic.is_idle() {
                         if ending || asked == 0 {
                             return tracing::debug!("a connection of no use ended");
@@ -292,6 +297,12 @@ impl Server {
         if traffic.asked() == 0 {
             tokio::time::sleep(FIRST_WORDS).await;
         }
+    }
+
+    /// How long nothing may go on on a connection.
+    fn patience(&self) -> Duration {
+        let usual = self.limits.header_timeout;
+        if self.closing.begun.is_cancelled() { usual.min(FIRST_WORDS) } else { usual }
     }
 
     /// A connection that fails when its client takes nothing for too long.

@@ -63,6 +63,18 @@ async fn a_page_that_is_open_holds_up_no_stop() {
     assert!(region.text().await.expect("a stream that ends as it should").contains("event: html"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_nothing_or_half_of_something_holds_up_no_stop() {
+    let mut app = Setup::default().start().await;
+    let whole = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let half = "GET /healthz HTTP/1.1\r\nhost:";
+    let again = format!("{whole}{half}");
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let _held = ["", half, whole, &again, preface].map(|bytes| app.connect_and_send(bytes.as_bytes()));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stops_soon(&mut app).await;
+}
+
 /// The system takes connections for a gateway that does not look: all these clients believe that they are connected,
 /// and have asked, when it is told to stop.
 #[tokio::test(flavor = "multi_thread")]
