@@ -295,7 +295,8 @@ impl Server {
     async fn is_to_leave(&self, traffic: &Traffic) {
         self.closing.begun.cancelled().await;
         if traffic.asked() == 0 {
-            tokio::time::sleep(FIRST_WORDS).await;
+            // With its first request it has what it came for.
+            let _ = tokio::time::timeout(FIRST_WORDS, traffic.asks()).await;
         }
     }
 

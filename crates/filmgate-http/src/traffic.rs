@@ -11,12 +11,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The requests of a connection.
 #[derive(Default)]
 pub(crate) struct Traffic {
     asked: AtomicUsize,
+    asks: Notify,
     open: AtomicUsize,
     /// Something that was said waits for the client to take it.
     is_stuck: AtomicBool,
@@ -28,6 +29,11 @@ impl Traffic {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Returns when there is one that nobody was told of.
+    pub(crate) async fn asks(&self) {
+        self.asks.notified().await;
+    }
+
     /// Whether none is in progress, and everything that was answered is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0 && !self.is_stuck.load(Ordering::Relaxed)
@@ -36,6 +42,7 @@ impl Traffic {
     /// Counts a request, if `all` has room for one more of all connections.
     pub(crate) fn enter(self: &Arc<Self>, all: &Arc<Semaphore>) -> Option<InProgress> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.asks.notify_one();
         let place = Arc::clone(all).try_acquire_owned().ok()?;
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(InProgress { traffic: Arc::clone(self), _place: place })

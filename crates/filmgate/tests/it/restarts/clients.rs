@@ -18,7 +18,7 @@ use crate::wire;
 /// Clients that ask for anything, one request after the other.
 const ASKING: u64 = 9;
 /// Clients that make videos and follow them.
-const FOLLOWING: u64 = 3;
+pub(super) const FOLLOWING: u64 = 3;
 /// Clients that download a large file, slowly.
 const LOADING: u64 = 2;
 

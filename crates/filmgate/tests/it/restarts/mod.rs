@@ -110,6 +110,9 @@ async fn slow_twenty_restarts_under_load_cut_no_answer_and_lose_nothing() {
     // Or nothing was tried.
     assert!(a_second > 50.0 && seen.refused > 0, "{a_second} answers a second");
     assert!(seen.told_to_resume >= RESTARTS as usize && seen.told_the_end > 10);
+    // Who is told that it stops is not answered by it again and again.
+    let followers = clients::FOLLOWING as usize * RESTARTS as usize;
+    assert!(seen.told_to_resume <= 2 * followers, "{} times", seen.told_to_resume);
     assert!(seen.files.len() > 50 && seen.large > RESTARTS as usize);
     replays_are_the_same(&app, &seen).await;
     nothing_is_lost_or_made_twice(&mut app, &seen).await;
