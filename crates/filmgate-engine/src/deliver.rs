@@ -97,8 +97,9 @@ impl Engine {
         let stopping = &self.inner.stopping;
         let fetched = tokio::select! {
             biased;
-            fetched = self.fetch_in_turn(cell) => fetched,
+            // First: what waits for its turn then has not failed, and is not to count as a try.
             () = stopping.cancelled() => return,
+            fetched = self.fetch_in_turn(cell) => fetched,
         };
         let event = match fetched {
             Ok(delivered) => Event::Fetched(delivered),

@@ -12,6 +12,7 @@ use filmgate_domain::{Job, JobState};
 use futures_util::Stream;
 use http::Uri;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use crate::auth::Caller;
@@ -24,11 +25,14 @@ use crate::serve::Closing;
 /// The longest that one request may wait, in seconds: less than proxies allow a silent request.
 pub(crate) const LONGEST_WAIT: u64 = 50;
 
+/// How long a client does well to wait before it asks again, when filmgate is being stopped.
+const COME_BACK: Duration = Duration::from_secs(1);
+
 /// Waits until the job ends, or filmgate does, or the time is up. The job goes on, whoever waits.
 pub(crate) async fn wait(
     app: &App,
     job: Arc<Job>,
-    closing: &Closing,
+    closing: &CancellationToken,
     longest: Option<Duration>,
 ) -> Result<Arc<Job>, Refusal> {
     let ended = until_end(app, job.id, closing);
@@ -41,7 +45,7 @@ pub(crate) async fn wait(
     Ok(latest.unwrap_or(job))
 }
 
-async fn until_end(app: &App, job: filmgate_domain::JobId, closing: &Closing) {
+async fn until_end(app: &App, job: filmgate_domain::JobId, closing: &CancellationToken) {
     let Some(mut changes) = app.engine.follow(job) else { return };
     loop {
         let is_final = changes.borrow_and_update().state.is_final();
@@ -52,15 +56,15 @@ async fn until_end(app: &App, job: filmgate_domain::JobId, closing: &Closing) {
 }
 
 /// False when there will be no more changes while this process lives.
-pub(crate) async fn changed(changes: &mut watch::Receiver<Arc<Job>>, closing: &Closing) -> bool {
+pub(crate) async fn changed(changes: &mut watch::Receiver<Arc<Job>>, closing: &CancellationToken) -> bool {
     tokio::select! {
         changed = changes.changed() => changed.is_ok(),
-        () = closing.0.cancelled() => false,
+        () = closing.cancelled() => false,
     }
 }
 
 /// `GET /v1/videos/{id}/events`: what a status request would say, at once and whenever that changes, until
-/// the video is at its end.
+/// the video is at its end, or filmgate is.
 pub(crate) async fn events(
     State(app): State<App>,
     caller: Caller,
@@ -88,6 +92,7 @@ struct Following {
     changes: Option<watch::Receiver<Arc<Job>>>,
     job: Arc<Job>,
     told: Option<(JobState, u8)>,
+    ended: bool,
     _place: Taken,
 }
 
@@ -99,7 +104,7 @@ fn stream(
     place: Taken,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = app.engine.follow(job.id);
-    let start = Following { app, dialect, closing, changes, job, told: None, _place: place };
+    let start = Following { app, dialect, closing, changes, job, told: None, ended: false, _place: place };
     futures_util::stream::unfold(start, |mut following| async move {
         let event = following.next().await?;
         Some((Ok(event), following))
@@ -108,7 +113,7 @@ fn stream(
 
 impl Following {
     async fn next(&mut self) -> Option<Event> {
-        if self.told.is_some_and(|(state, _)| state.is_final()) {
+        if self.ended {
             return None;
         }
         loop {
@@ -120,9 +125,15 @@ impl Following {
             let now = (self.job.state, self.job.progress);
             if self.told != Some(now) {
                 self.told = Some(now);
+                self.ended = self.job.state.is_final();
                 return Some(self.event());
             }
-            if !changed(self.changes.as_mut()?, &self.closing).await {
+            let begun = &self.closing.begun;
+            if begun.is_cancelled() {
+                self.ended = true;
+                return Some(self.last_event());
+            }
+            if !changed(self.changes.as_mut()?, begun).await && !begun.is_cancelled() {
                 return None;
             }
         }
@@ -134,6 +145,15 @@ impl Following {
             JobState::Failed => "video.failed",
             _ => "video.updated",
         };
+        self.named(name)
+    }
+
+    /// The client need not guess whether the line broke: it asks again, and is told how the video stands by then.
+    fn last_event(&self) -> Event {
+        self.named("gateway.stopping").retry(COME_BACK)
+    }
+
+    fn named(&self, name: &str) -> Event {
         Event::default().event(name).data(self.dialect.render(&self.app, &self.job).to_string())
     }
 }

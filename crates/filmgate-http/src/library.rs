@@ -45,7 +45,7 @@ pub(crate) async fn retrieve(
         match longest {
             Some(longest) if !job.state.is_final() && !longest.is_zero() => {
                 let _place = app.stream(caller)?;
-                wait(&app, job, &closing, Some(longest)).await
+                wait(&app, job, &closing.begun, Some(longest)).await
             }
             _ => Ok(job),
         }

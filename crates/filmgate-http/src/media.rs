@@ -1,5 +1,7 @@
 //! Serves the files of completed jobs, with ranges and conditions.
 
+mod range;
+
 use std::path::PathBuf;
 
 use axum::extract::{Request, State};
@@ -159,6 +161,11 @@ async fn serve(kept: Kept, mut request: Request) -> Response {
     let mut response = if has_it_already(request.headers_mut(), &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
+        if request.headers().contains_key(header::RANGE)
+            && let Ok(file) = tokio::fs::metadata(&path).await
+        {
+            range::tidy(&request.method().clone(), request.headers_mut(), file.len());
+        }
         let media_type = media_type.parse().expect("a valid media type");
         match ServeFile::new_with_mime(path, &media_type).oneshot(request).await {
             Ok(response) => response.into_response(),

@@ -24,6 +24,11 @@ impl Patience {
         Self { header_timeout, keep_alive_timeout, asked: 0, idle: Duration::ZERO, begun: None }
     }
 
+    /// From now on little time is left for anything.
+    pub(crate) fn hurry(&mut self, time: Duration) {
+        *self = Self { asked: self.asked, ..Self::new(self.header_timeout.min(time), time) };
+    }
+
     /// The time until the next look.
     pub(crate) fn between_looks(&self) -> Duration {
         self.header_timeout.min(self.keep_alive_timeout)
@@ -65,12 +70,12 @@ mod tests {
 
     fn after_a_request() -> (Patience, Arc<Traffic>) {
         let (mut patience, traffic) = (Patience::new(HEADERS, KEEP_ALIVE), Arc::new(Traffic::default()));
-        traffic.hear(b"GET / HTTP/1.1");
+        traffic.hear();
         let request = traffic.enter(&Arc::new(Semaphore::new(1))).unwrap();
         for _ in 0..100 {
             assert!(!patience.is_over(&traffic), "a request may take as long as it does");
         }
-        traffic.hear(b"its body");
+        traffic.hear();
         drop(request);
         (patience, traffic)
     }
@@ -79,7 +84,7 @@ mod tests {
     fn a_first_request_has_the_time_of_headers() {
         let traffic = Traffic::default();
         assert_eq!(looks(&mut Patience::new(HEADERS, KEEP_ALIVE), &traffic), 1);
-        traffic.hear(b"GET");
+        traffic.hear();
         assert_eq!(looks(&mut Patience::new(HEADERS, KEEP_ALIVE), &traffic), 1);
     }
 
@@ -93,8 +98,16 @@ mod tests {
     fn headers_that_stop_half_way_are_not_waited_for_as_long() {
         let (mut patience, traffic) = after_a_request();
         assert!(!patience.is_over(&traffic));
-        traffic.hear(b"GET");
+        traffic.hear();
         assert_eq!(looks(&mut patience, &traffic), 2, "they may have begun just before the first");
+    }
+
+    #[test]
+    fn at_a_stop_nothing_more_is_waited_for() {
+        let (mut patience, traffic) = after_a_request();
+        assert!(!patience.is_over(&traffic));
+        patience.hurry(Duration::from_secs(1));
+        assert_eq!((patience.between_looks(), looks(&mut patience, &traffic)), (Duration::from_secs(1), 1));
     }
 
     #[test]

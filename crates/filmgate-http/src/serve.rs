@@ -20,14 +20,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
-use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::patience::Patience;
 use crate::tls::Tls;
-use crate::traffic::{Answering, Traffic, full, turned_away};
+use crate::traffic::{Answering, Traffic, Watched, full, turned_away};
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +43,15 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// Tells requests that wait for something that they have to end now, because filmgate does.
+/// Tells requests that wait for something that filmgate ends.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Closing(pub(crate) CancellationToken);
+pub(crate) struct Closing {
+    /// It has begun to: whoever can ask again, and go on where they were, is to do that now. Nobody is let in until
+    /// the last has left.
+    pub(crate) begun: CancellationToken,
+    /// It does: everybody has to end now.
+    pub(crate) due: CancellationToken,
+}
 
 impl<S: Sync> FromRequestParts<S> for Closing {
     type Rejection = Infallible;
@@ -71,6 +76,10 @@ impl<S: Sync> OptionalFromRequestParts<S> for Peer {
 
 /// How long the answers to hurried requests may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long a connection that was taken just before a stop may take to ask what it came for, and one on which nothing
+/// goes on, to end.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where connections come in. With a certificate, TLS is spoken on every one.
 pub struct Door {
@@ -106,32 +115,62 @@ pub async fn serve(door: impl Into<Door>, router: Router, limits: Limits, stop: 
         builder: builder(&limits),
         router,
         limits,
-        closing: Closing::default(),
+        closing: Closing { begun: stop, due: CancellationToken::new() },
         requests: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
-        stop,
     });
-    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
-    let leaving = Arc::new(Semaphore::new(TURNED_AWAY));
-    let (connections, mut is_full) = (TaskTracker::new(), false);
+    let mut hall = Hall::of(Arc::clone(&server));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = server.stop.cancelled() => break,
+            () = server.closing.begun.cancelled() => break,
         };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, from)) => hall.let_in(stream, from),
             Err(error) => {
                 // Out of file descriptors, most likely: it passes when connections end.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
             }
-        };
-        let place = Arc::clone(&places).try_acquire_owned().ok();
-        if is_full != place.is_none() {
-            is_full = place.is_none();
-            let allowed = limits.max_connections;
-            match is_full {
+        }
+    }
+    hall.let_in_the_last(listener);
+    let connections = hall.connections;
+    connections.close();
+    if tokio::time::timeout(limits.grace, connections.wait()).await.is_err() {
+        server.closing.due.cancel();
+        if tokio::time::timeout(LAST_WORDS, connections.wait()).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+    }
+}
+
+/// Where connections are that came in, and how many may.
+struct Hall {
+    server: Arc<Server>,
+    places: Arc<Semaphore>,
+    leaving: Arc<Semaphore>,
+    connections: TaskTracker,
+    is_full: bool,
+}
+
+impl Hall {
+    fn of(server: Arc<Server>) -> Self {
+        let allowed = server.limits.max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            server,
+            places: Arc::new(Semaphore::new(allowed)),
+            leaving: Arc::new(Semaphore::new(TURNED_AWAY)),
+            connections: TaskTracker::new(),
+            is_full: false,
+        }
+    }
+
+    fn let_in(&mut self, stream: TcpStream, from: SocketAddr) {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if self.is_full != place.is_none() {
+            self.is_full = place.is_none();
+            let allowed = self.server.limits.max_connections;
+            match self.is_full {
                 true => {
                     tracing::warn!("connections are turned away: {allowed} are open (server.max_connections)")
                 }
@@ -139,23 +178,34 @@ pub async fn serve(door: impl Into<Door>, router: Router, limits: Limits, stop: 
             }
         }
         match place {
-            Some(place) => drop(connections.spawn(Arc::clone(&server).converse(stream, from, place))),
-            None if server.tls.is_some() => {}
-            None => turn_away(stream, &leaving),
+            Some(place) => {
+                drop(self.connections.spawn(Arc::clone(&self.server).converse(stream, from, place)));
+            }
+            None if self.server.tls.is_some() => {}
+            None => turn_away(stream, &self.leaving),
         }
     }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(limits.grace, connections.wait()).await.is_err() {
-        server.closing.0.cancel();
-        if tokio::time::timeout(LAST_WORDS, connections.wait()).await.is_err() {
-            tracing::warn!("some requests did not end in time");
+
+    /// Whoever the system has let in already believes to be connected, and may have asked: they are served, and then
+    /// the door is shut.
+    fn let_in_the_last(&mut self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        // It does not block: without anybody there, that is an error.
+        while let Ok((stream, from)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.let_in(stream, from);
+            }
         }
     }
 }
 
 /// A connection, with TLS or without.
 type Secured = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// One whose client is not waited for for ever.
+type Patient = Pin<Box<TimeoutStream<Secured>>>;
 
 /// The connection in the form in which HTTP is spoken on it. A client that does not get there in time is left.
 async fn secured(stream: TcpStream, tls: Option<Tls>, within: Duration) -> io::Result<Secured> {
@@ -174,7 +224,6 @@ struct Server {
     closing: Closing,
     /// Bounds the requests in progress: one connection of HTTP/2 carries many.
     requests: Arc<Semaphore>,
-    stop: CancellationToken,
 }
 
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
@@ -201,11 +250,15 @@ impl Server {
     async fn converse(self: Arc<Self>, stream: TcpStream, from: SocketAddr, _place: OwnedSemaphorePermit) {
         // Answers are small and urgent; failing to say so is no reason to refuse a client.
         let _ = stream.set_nodelay(true);
-        let stream = match secured(stream, self.tls.clone(), self.limits.header_timeout).await {
+        let traffic = Arc::new(Traffic::default());
+        let secured = tokio::select! {
+            secured = secured(stream, self.tls.clone(), self.limits.header_timeout) => secured,
+            () = self.is_to_leave(&traffic) => return,
+        };
+        let stream = match secured {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!(%error, "a connection did not come to speak TLS"),
         };
-        let traffic = Arc::new(Traffic::default());
         let service = service_fn(|mut request: http::Request<Incoming>| {
             let in_progress = traffic.enter(&self.requests);
             request.extensions_mut().insert(self.closing.clone());
@@ -217,9 +270,7 @@ impl Server {
                 response.map(|response| response.map(|body| Answering::new(body, in_progress)))
             }
         });
-        let counted = Arc::clone(&traffic);
-        let stream = InspectReader::new(self.patient(stream), move |bytes| counted.hear(bytes));
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(self.builder.serve_connection(self.patient(stream, &traffic), service));
         let mut ending = false;
         let mut patience = Patience::new(self.limits.header_timeout, self.limits.keep_alive_timeout);
         loop {
@@ -227,8 +278,9 @@ impl Server {
                 ended = connection.as_mut() => {
                     return ended.unwrap_or_else(|error| tracing::debug!(%error, "connection ended"));
                 }
-                () = self.stop.cancelled(), if !ending => {
+                () = self.is_to_leave(&traffic), if !ending => {
                     ending = true;
+                    patience.hurry(FIRST_WORDS);
                     connection.as_mut().graceful_shutdown();
                 }
                 () = tokio::time::sleep(patience.between_looks()) => if patience.is_over(&traffic) {
@@ -242,11 +294,21 @@ impl Server {
         }
     }
 
+    /// Returns when a connection has to end because filmgate does. One that has only just been taken may ask first:
+    /// its request is on its way, and would be lost.
+    async fn is_to_leave(&self, traffic: &Traffic) {
+        self.closing.begun.cancelled().await;
+        if traffic.asked() == 0 {
+            // With its first request it has what it came for.
+            let _ = tokio::time::timeout(FIRST_WORDS, traffic.asks()).await;
+        }
+    }
+
     /// A connection that fails when its client takes nothing for too long.
-    fn patient(&self, stream: Secured) -> Pin<Box<TimeoutStream<Secured>>> {
+    fn patient(&self, stream: Secured, traffic: &Arc<Traffic>) -> TokioIo<Watched<Patient>> {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.stall_timeout));
-        Box::pin(stream)
+        TokioIo::new(Watched::new(Box::pin(stream), Arc::clone(traffic)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes on on a connection: how many requests are in progress, of this one and of all.
 
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,14 +10,19 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The requests of a connection.
 #[derive(Default)]
 pub(crate) struct Traffic {
     asked: AtomicUsize,
+    asks: Notify,
     open: AtomicUsize,
-    heard: AtomicBool,
+    /// Something came since a request began or ended.
+    has_heard: AtomicBool,
+    /// Something that was said waits for the client to take it.
+    is_stuck: AtomicBool,
 }
 
 impl Traffic {
@@ -25,27 +31,33 @@ impl Traffic {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Whether none is in progress.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0
+    /// Returns when there is one that nobody was told of.
+    pub(crate) async fn asks(&self) {
+        self.asks.notified().await;
     }
 
-    /// Notes bytes that came.
-    pub(crate) fn hear(&self, bytes: &[u8]) {
-        self.heard.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
+    /// Whether none is in progress, and everything that was answered is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0 && !self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Notes that something came.
+    pub(crate) fn hear(&self) {
+        self.has_heard.store(true, Ordering::Relaxed);
     }
 
     /// Whether anything came since a request began or ended: with HTTP/1, a part of the next one.
     pub(crate) fn has_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
+        self.has_heard.load(Ordering::Relaxed)
     }
 
     /// Counts a request, if `all` has room for one more of all connections.
     pub(crate) fn enter(self: &Arc<Self>, all: &Arc<Semaphore>) -> Option<InProgress> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.asks.notify_one();
         let place = Arc::clone(all).try_acquire_owned().ok()?;
         self.open.fetch_add(1, Ordering::Relaxed);
-        self.heard.store(false, Ordering::Relaxed);
+        self.has_heard.store(false, Ordering::Relaxed);
         Some(InProgress { traffic: Arc::clone(self), _place: place })
     }
 }
@@ -58,7 +70,7 @@ pub(crate) struct InProgress {
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.traffic.heard.store(false, Ordering::Relaxed);
+        self.traffic.has_heard.store(false, Ordering::Relaxed);
         self.traffic.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -72,6 +84,68 @@ pub(crate) struct Answering {
 impl Answering {
     pub(crate) fn new(body: Body, request: InProgress) -> Self {
         Self { body, _request: Some(request) }
+    }
+}
+
+/// A connection of which is known whether its client takes what it is sent: the end of an answer is written down here
+/// long before a slow client has it.
+pub(crate) struct Watched<S> {
+    stream: S,
+    traffic: Arc<Traffic>,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S, traffic: Arc<Traffic>) -> Self {
+        Self { stream, traffic }
+    }
+
+    fn note<T>(&self, went: Poll<T>) -> Poll<T> {
+        self.traffic.is_stuck.store(went.is_pending(), Ordering::Relaxed);
+        went
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let came = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.traffic.hear();
+        }
+        came
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let went = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(went)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let went = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.note(went)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let went = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(went)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -116,7 +190,25 @@ impl HttpBody for Answering {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_not_idle_while_its_client_takes_nothing() {
+        let traffic = Arc::new(Traffic::default());
+        let (stream, mut client) = tokio::io::duplex(8);
+        let mut stream = Watched::new(stream, Arc::clone(&traffic));
+        let telling = tokio::spawn(async move { stream.write_all(b"a long answer").await.map(|()| stream) });
+        let mut answer = [0; 13];
+        client.read_exact(&mut answer[..1]).await.unwrap();
+        tokio::task::yield_now().await;
+        assert!(!traffic.is_idle());
+        client.read_exact(&mut answer[1..]).await.unwrap();
+        let _stream = telling.await.unwrap().unwrap();
+        assert!(traffic.is_idle());
+        assert_eq!(&answer, b"a long answer");
+    }
 
     #[test]
     fn a_request_is_in_progress_until_its_answer_is_dropped() {

@@ -26,6 +26,8 @@ pub struct SimulatorConfig {
     pub answer_delay: Duration,
     /// How the videos are drawn.
     pub render: Render,
+    /// Bytes that each file is larger than what is drawn: a box at its end that players skip. Default 0.
+    pub padding: usize,
     /// Where the time comes from. Default: the machine's clock.
     pub clock: SimClock,
     /// Whether creates of one token with the same `Idempotency-Key` make one video, in both dialects. Default
@@ -50,6 +52,7 @@ impl Default for SimulatorConfig {
             accept: AcceptMode::BeforeAnswer,
             answer_delay: Duration::ZERO,
             render: Render::Full,
+            padding: 0,
             clock: SimClock::system(),
             honours_idempotency_keys: false,
             limit_headers: None,

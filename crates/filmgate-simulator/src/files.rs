@@ -114,7 +114,7 @@ pub(crate) async fn send(app: &App, film: Film, headers: &HeaderMap) -> Result<R
 
 /// The bytes of a video that is done, cut short if its prompt said so.
 async fn drawn(app: &App, Film { clip, faults }: &Film) -> Result<(Bytes, Spoilt), ApiError> {
-    let mut file = app.studio.film(clip).await.map_err(ApiError::internal)?;
+    let mut file = padded(app.studio.film(clip).await.map_err(ApiError::internal)?, app.config.padding);
     if faults.has(Fault::Cutoff) {
         // In the middle of the pictures, which are the last box.
         file.truncate(file.len() * 6 / 10);
@@ -125,6 +125,18 @@ async fn drawn(app: &App, Film { clip, faults }: &Film) -> Result<(Bytes, Spoilt
         _ => Spoilt::No,
     };
     Ok((file, spoilt))
+}
+
+/// A file with a `free` box of so many bytes at its end.
+fn padded(file: Bytes, padding: usize) -> Bytes {
+    const HEAD: usize = 8;
+    let Ok(size) = u32::try_from(HEAD + padding) else { return file };
+    if padding == 0 {
+        return file;
+    }
+    // Of no byte but zero, two files would be hard to tell apart where it matters.
+    let filling = (0..padding).map(|n| (n % 251) as u8);
+    [&file[..], &size.to_be_bytes(), b"free"].concat().into_iter().chain(filling).collect()
 }
 
 /// Half of the bytes, then an error, upon which the connection is closed.

@@ -126,7 +126,7 @@ fn ratio_or_size(text: &str, field: &str) -> Result<AspectRatio, Refusal> {
 /// The answer to a request that does not stream: it comes when the video has.
 pub(crate) async fn respond(app: &App, job: Arc<Job>, memo: &Memo, closing: &Closing) -> Response {
     // When the books cannot be read now, it is too late to say so: the job was accepted.
-    let job = wait(app, Arc::clone(&job), closing, None).await.unwrap_or(job);
+    let job = wait(app, Arc::clone(&job), &closing.due, None).await.unwrap_or(job);
     let answer = if job.state.is_final() {
         memo.settle(app, &job, || completion(app, &job)).await
     } else {
@@ -234,7 +234,7 @@ fn events(following: Following, job: Arc<Job>) -> impl Stream<Item = Result<Even
                         job = Arc::clone(&changes.borrow_and_update());
                     }
                     if job.state.is_final() || changes.is_none() {
-                        job = wait(app, Arc::clone(&job), closing, None).await.unwrap_or(job);
+                        job = wait(app, Arc::clone(&job), &closing.due, None).await.unwrap_or(job);
                         stage = Stage::Ending(ending(app, &job, memo).await.into_iter());
                         continue;
                     }
@@ -246,7 +246,7 @@ fn events(following: Following, job: Arc<Job>) -> impl Stream<Item = Result<Even
                         return Some((Ok(event), (following, job, Stage::Following { changes, told })));
                     }
                     if let Some(receiver) = &mut changes
-                        && !changed(receiver, closing).await
+                        && !changed(receiver, &closing.due).await
                     {
                         changes = None;
                     }

@@ -141,7 +141,8 @@ fn looking() -> Vec<Operation> {
         Operation::new(Tag::Videos, ("get", "/v1/videos/{id}/events"), "followVideo", "Follow a video")
             .about(
                 "Server-sent events: `video.updated` at once and at each change, at last `video.completed` \
-             or `video.failed`. The data is what a status request would say.",
+             or `video.failed`. Where filmgate is stopped meanwhile, the last is `gateway.stopping`: ask again, the \
+             first event tells how it stands by then. The data is what a status request would say.",
             )
             .answer(200, "The events.", vec![(EVENTS, events())])
             .errors(Errors::OfDialect, [401, 404, 429, 503]);

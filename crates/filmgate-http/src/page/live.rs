@@ -91,7 +91,7 @@ where
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = self.closing.0.cancelled() => return None,
+                () = self.closing.begun.cancelled() => return None,
             }
         }
     }

@@ -176,7 +176,7 @@ impl TestApp {
 
     async fn wait_for_address(&mut self) -> String {
         let server_file = self.data_dir().join("server.json");
-        for _ in 0..600 {
+        for _ in 0..3000 {
             if let Ok(text) = std::fs::read_to_string(&server_file)
                 && let Ok(server) = serde_json::from_str::<Value>(&text)
             {
@@ -186,7 +186,7 @@ impl TestApp {
             if let Ok(Some(status)) = self.gateway.as_mut().unwrap().try_wait() {
                 panic!("the gateway ended at once ({status}):\n{}", self.logs());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the gateway did not start:\n{}", self.logs());
     }
@@ -245,12 +245,12 @@ impl TestApp {
 
     /// Waits until the gateway ends by itself; its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        for _ in 0..1200 {
+        for _ in 0..6000 {
             if let Some(status) = self.gateway.as_mut().unwrap().try_wait().unwrap() {
                 self.gateway = None;
                 return status.code();
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the gateway does not end:\n{}", self.logs());
     }

@@ -1,5 +1,7 @@
 //! What comes of a finished video: fetched, measured, kept, served, and removed when its time is up.
 
+mod kills;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

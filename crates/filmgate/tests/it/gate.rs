@@ -24,6 +24,8 @@ struct Inner {
     slams: AtomicUsize,
     /// How many of the next visitors get the rest of their answer byte by byte.
     drips: AtomicUsize,
+    /// Bytes in a millisecond that whoever comes now is let carry out; 0: as they come.
+    pace: AtomicUsize,
 }
 
 impl Gate {
@@ -32,8 +34,14 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let open = watch::Sender::new(true);
-        let [slams, drips] = [AtomicUsize::new(0), AtomicUsize::new(0)];
-        let inner = Arc::new(Inner { leads_to: OnceLock::new(), open, slams, drips });
+        let inner = Inner {
+            leads_to: OnceLock::new(),
+            open,
+            slams: AtomicUsize::new(0),
+            drips: AtomicUsize::new(0),
+            pace: AtomicUsize::new(0),
+        };
+        let inner = Arc::new(inner);
         let gate = Gate { addr, inner: Arc::clone(&inner) };
         tokio::spawn(async move {
             while let Ok((visitor, _)) = listener.accept().await {
@@ -65,6 +73,11 @@ impl Gate {
     pub(crate) fn drip(&self, times: usize) {
         self.inner.drips.store(times, SeqCst);
     }
+
+    /// Whoever comes now gets so many bytes in a millisecond; 0: as they come.
+    pub(crate) fn pace(&self, bytes: usize) {
+        self.inner.pace.store(bytes, SeqCst);
+    }
 }
 
 impl Inner {
@@ -76,8 +89,9 @@ impl Inner {
         let slammed = falls_to(&self.slams);
         let drips = !slammed && falls_to(&self.drips);
         if !slammed && !drips {
+            let pace = self.pace.load(SeqCst);
             return tokio::select! {
-                copied = copy_bidirectional(&mut visitor, &mut inside) => copied.map(drop),
+                carried = carry(&mut visitor, &mut inside, pace) => carried,
                 _ = open.wait_for(|open| !open) => Ok(()),
             };
         }
@@ -97,4 +111,27 @@ impl Inner {
         }
         visitor.shutdown().await
     }
+}
+
+/// How often a slow visitor gets something.
+const STEP: Duration = Duration::from_millis(5);
+
+/// Lets both talk, and the visitor get no more than so many bytes in a millisecond, if that is any number.
+async fn carry(visitor: &mut TcpStream, inside: &mut TcpStream, pace: usize) -> std::io::Result<()> {
+    if pace == 0 {
+        return copy_bidirectional(visitor, inside).await.map(drop);
+    }
+    let ((mut asks, mut gets), (mut answers, mut is_asked)) = (visitor.split(), inside.split());
+    let slowly = async {
+        let mut piece = vec![0; pace * STEP.as_millis() as usize];
+        loop {
+            let read = answers.read(&mut piece).await?;
+            if read == 0 {
+                return gets.shutdown().await;
+            }
+            gets.write_all(&piece[..read]).await?;
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::try_join!(slowly, tokio::io::copy(&mut asks, &mut is_asked)).map(drop)
 }

@@ -41,6 +41,7 @@ mod probes;
 mod quota;
 mod recovery;
 mod reload;
+mod restarts;
 mod running;
 mod secrets;
 mod shell;

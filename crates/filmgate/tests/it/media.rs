@@ -1,5 +1,7 @@
 //! The files of finished videos: with a key, and by signed link.
 
+mod ranges;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

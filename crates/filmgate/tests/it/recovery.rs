@@ -290,6 +290,29 @@ async fn a_clean_stop_loses_nothing_and_leaves_no_outcome_open() {
     books::balance(&app).await;
 }
 
+/// 64 files of a pool are fetched at once; a stop is no failure of the others, or some stops would end them for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_wait_for_their_turn_at_a_stop_have_not_been_tried() {
+    let setup = Setup { tokens: [8, 0], ..Setup::default() }.set("pools.ssoBasic.max_in_flight=0");
+    let (gate, mut app) = Gate::before(setup).await;
+    gate.shut();
+    let mut ids = Vec::new();
+    for n in 0..150 {
+        ids.push(app.create(&format!("video {n}"), "480p", 6).await["id"].as_str().unwrap().to_owned());
+    }
+    for id in &ids {
+        app.reaches(id, "delivering").await;
+    }
+    assert!(app.stop(), "exit code");
+    assert!(!app.messages("WARN").iter().any(|line| line.starts_with("not delivered")), "{}", app.logs());
+    gate.open();
+    app.launch().await;
+    for id in &ids {
+        assert_eq!(app.ended(id).await["state"], "completed");
+    }
+    books::balance(&app).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_videos_in_the_making() {
     let mut app = Setup { video_seconds: 0.1, ..Setup::default() }.start().await;

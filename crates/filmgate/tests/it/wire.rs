@@ -135,6 +135,7 @@ pub(crate) fn events(text: &str) -> Vec<(String, String)> {
                 Some(("", comment)) => (name, data) = (":".to_owned(), comment.trim().to_owned()),
                 Some(("event", value)) => name = value.trim().to_owned(),
                 Some(("data", value)) => data += value.trim(),
+                Some(("retry", value)) => assert!(value.trim().parse::<u32>().is_ok(), "{line}"),
                 _ => panic!("no line of an event stream: {line:?}"),
             }
         }

@@ -1,9 +1,11 @@
 //! TLS: towards upstreams, whose certificates are judged, and of the listener, which shows its own.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::{Certificate, Method, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
@@ -129,10 +131,23 @@ fn start(certificates: &Path) -> (Gateway, impl Future<Output = String>) {
                 let url = server["admin_url"].as_str().unwrap();
                 return url.strip_suffix("/admin/v1").unwrap().to_owned();
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     (Gateway { process, data_dir, _dir: dir }, address)
+}
+
+#[tokio::test]
+async fn who_never_comes_to_speak_tls_holds_up_no_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    certify(dir.path());
+    let (mut app, gate) = start(dir.path());
+    let _held = TcpStream::connect(gate.await.strip_prefix("https://").unwrap()).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = tokio::time::Instant::now();
+    let told = Command::new("kill").arg(app.process.id().to_string()).status();
+    assert!(told.unwrap().success() && app.process.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! `cargo xtask soak --kills N` runs the long form.
 
 mod books;
-mod clients;
+pub(crate) mod clients;
 mod providers;
 
 use std::fmt;
