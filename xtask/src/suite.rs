@@ -37,7 +37,8 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
         let docs = run(doc_tests(here));
         let traces = if quick { Ok(()) } else { run(runner.tests_of_traces(here)) };
         let days = if quick { Ok(()) } else { simulate::run(here, 0, simulate::USUAL) };
-        docs.and(traces).and(days).and(run(runner.tests(here, quick)))
+        let histories = if quick { Ok(()) } else { simulate::histories(here) };
+        docs.and(traces).and(days).and(histories).and(run(runner.tests(here, quick)))
     });
 
     if !missing.is_empty() {

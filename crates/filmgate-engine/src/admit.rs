@@ -14,6 +14,7 @@ use crate::cell::{Cell, Held};
 use crate::limits::{LimitReached, Pass};
 use crate::load::{Arrival, Overload};
 use crate::settle::token_id;
+use crate::unfinished::Came;
 use crate::waiting::seconds;
 use crate::{Desk, Engine, Recent};
 
@@ -102,8 +103,7 @@ impl Engine {
     /// Lets a request in, if this machine carries one job more.
     fn arrive(&self, now: Timestamp) -> Result<Arrival, Overload> {
         let allowed = self.inner.settings.load().load.max_unfinished;
-        let active = || self.inner.active.lock().expect("no panic under this lock").len();
-        self.inner.arrivals.enter(now, allowed, active)
+        self.inner.arrivals.enter(now, allowed, || self.unfinished().len())
     }
 
     fn choose(&self, request: &Request, now: Timestamp) -> Result<(Job, Held), AdmitError> {
@@ -261,10 +261,9 @@ impl Engine {
             return Err(error);
         }
         let job = Arc::new(job);
-        self.inner.metrics.admitted();
         held.pass.iter_mut().for_each(Pass::admitted);
         let cell = Cell::new(Arc::clone(&job), held, choice.traceparent);
-        self.take_up(&cell);
+        self.take_up(&cell, Came::Now);
         if job.state == JobState::Queued {
             self.line_up(&cell);
         }
@@ -273,9 +272,9 @@ impl Engine {
     }
 
     /// Puts an unfinished job into memory.
-    pub(crate) fn take_up(&self, cell: &Arc<Cell>) {
+    pub(crate) fn take_up(&self, cell: &Arc<Cell>, came: Came) {
         let job = cell.job();
-        self.inner.active.lock().expect("no panic under this lock").insert(job.id, Arc::clone(cell));
+        self.unfinished().add(cell, came);
         let recent = Recent { job: job.id, finished_at: None };
         self.recent().insert((job.caller, job.fingerprint), recent);
     }

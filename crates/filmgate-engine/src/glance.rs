@@ -24,9 +24,8 @@ pub struct Making {
 impl Engine {
     /// The videos that are not at their end.
     pub fn making(&self) -> Making {
-        let active = self.inner.active.lock().expect("no panic under this lock");
         let mut all = Making::default();
-        for job in active.values().map(|cell| cell.job()) {
+        for job in self.unfinished().jobs() {
             if job.state == JobState::Queued {
                 // One that was refused waits since then.
                 let since = job.attempt().and_then(|last| last.settled_at).unwrap_or(job.created_at);

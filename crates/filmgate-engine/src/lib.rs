@@ -34,6 +34,7 @@ mod settle;
 mod submit;
 mod token_changes;
 mod tokens;
+mod unfinished;
 mod waiting;
 mod what_if;
 
@@ -80,6 +81,7 @@ use load::Arrivals;
 use minutes::Minutes;
 use room::Room;
 use scheduler::Scheduler;
+use unfinished::Unfinished;
 
 /// The job engine. Cloning it is cheap; all clones are the same engine.
 #[derive(Clone)]
@@ -169,7 +171,7 @@ pub(crate) struct Inner {
     /// Adapters that are not configured any more but may still have jobs.
     retired: Mutex<HashMap<Box<str>, Line>>,
     /// The jobs that are not at their end.
-    active: Mutex<HashMap<JobId, Arc<Cell>>>,
+    unfinished: Mutex<Unfinished>,
     /// Which job an identical request of the same caller started last.
     recent: Mutex<HashMap<(CallerId, [u8; 32]), Recent>>,
     scheduler: Scheduler,
@@ -184,7 +186,7 @@ pub(crate) struct Inner {
     /// What callers may use and use. Its lock is taken under that of the desk, never the other way round.
     limits: Limits,
     changing_limits: tokio::sync::Mutex<()>,
-    /// Its lock is taken before that of `active`.
+    /// Its lock is taken before that of `unfinished`.
     arrivals: Arrivals,
     on_end: Option<OnEnd>,
     /// Work that a clean stop waits for.
@@ -235,7 +237,7 @@ impl Engine {
                 desk: Mutex::new(Desk { manager, rng, room: Room::default() }),
                 settings: ArcSwap::from_pointee(settings),
                 retired: Mutex::default(),
-                active: Mutex::default(),
+                unfinished: Mutex::default(),
                 recent: Mutex::default(),
                 scheduler: Scheduler::default(),
                 stirred: Notify::new(),
@@ -320,7 +322,7 @@ impl Engine {
         &self.inner.store
     }
 
-    /// Counters and gauges.
+    /// Counters that need no lock.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
@@ -376,7 +378,7 @@ impl Engine {
     }
 
     pub(crate) fn cell(&self, id: JobId) -> Option<Arc<Cell>> {
-        self.inner.active.lock().expect("no panic under this lock").get(&id).cloned()
+        self.unfinished().get(id).cloned()
     }
 
     /// The adapter of an upstream, also of one that is not configured any more.

@@ -1,4 +1,4 @@
-//! What is counted on the way, for Prometheus.
+//! What is counted on the way, for Prometheus. How many jobs there are is counted in `unfinished.rs`.
 
 use std::time::Duration;
 
@@ -15,13 +15,6 @@ use crate::AdmitError;
 struct Choice {
     pool: String,
     route: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Made {
-    pool: String,
-    route: &'static str,
-    verdict: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,12 +39,9 @@ const REFUSALS: [&str; 5] = ["unknown_model", "undeliverable", "no_token", "call
 /// The engine's counters. Cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
-    admitted: Counter,
     refused: Family<Coded, Counter>,
     decisions: Family<Choice, Counter>,
     attempts: Family<Ending, Counter>,
-    completed: Family<Made, Counter>,
-    failed: Family<Coded, Counter>,
     downgraded: Family<InPool, Counter>,
     below_sent: Family<InPool, Counter>,
     submit_seconds: Family<InPool, Histogram>,
@@ -65,12 +55,9 @@ impl Default for Metrics {
         let wait = || Histogram::new([0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0]);
         let video = || Histogram::new([1.0, 3.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0]);
         Self {
-            admitted: Counter::default(),
             refused: Family::default(),
             decisions: Family::default(),
             attempts: Family::default(),
-            completed: Family::default(),
-            failed: Family::default(),
             downgraded: Family::default(),
             below_sent: Family::default(),
             submit_seconds: Family::new_with_constructor(submit),
@@ -82,13 +69,10 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Puts all counters into a registry.
-    pub fn register(&self, to: &mut Registry) {
-        to.register("jobs_admitted", "Jobs admitted", self.admitted.clone());
+    pub(crate) fn register(&self, to: &mut Registry) {
         to.register("jobs_refused", "Requests not admitted, by reason", self.refused.clone());
         to.register("decisions", "Tokens chosen, by pool and route", self.decisions.clone());
         to.register("attempts", "Attempts ended, by pool and outcome", self.attempts.clone());
-        to.register("jobs_completed", "Jobs completed, by pool, route and verdict", self.completed.clone());
-        to.register("jobs_failed", "Jobs failed, by code", self.failed.clone());
         let help = "Videos that are less than what was asked, by pool";
         to.register("videos_downgraded", help, self.downgraded.clone());
         let help = "Videos that are less than what the upstream was asked for, by pool";
@@ -103,16 +87,13 @@ impl Metrics {
 
     /// Makes what may happen in these pools visible before it does: a counter that begins with its first event
     /// hides that event from `increase()`.
-    pub fn begin_at_zero<'a>(&self, pools: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn begin_at_zero<'a>(&self, pools: impl IntoIterator<Item = &'a str>) {
         for code in REFUSALS {
             drop(self.refused.get_or_create(&Coded { code: code.to_owned() }));
         }
         for pool in pools {
             for route in [Route::Primary, Route::Upgrade, Route::Fallback] {
                 drop(self.decisions.get_or_create(&Choice { pool: pool.to_owned(), route: route.as_str() }));
-                for verdict in [Verdict::AsAsked, Verdict::Downgraded] {
-                    drop(self.completed.get_or_create(&Made::of(pool, route, verdict)));
-                }
             }
             for outcome in Outcome::ALL.map(Outcome::as_str) {
                 drop(self.attempts.get_or_create(&Ending { pool: pool.to_owned(), outcome }));
@@ -125,10 +106,6 @@ impl Metrics {
                 drop(histogram.get_or_create(&in_pool));
             }
         }
-    }
-
-    pub(crate) fn admitted(&self) {
-        self.admitted.inc();
     }
 
     pub(crate) fn refused(&self, why: &AdmitError) {
@@ -164,13 +141,8 @@ impl Metrics {
         if let Some(attempt) = job.attempt() {
             self.note_attempt(before, job, attempt);
         }
-        match (job.state, job.attempt()) {
-            (JobState::Completed, Some(attempt)) => self.note_video(job, attempt, now),
-            (JobState::Failed, _) => {
-                let code = job.failure.as_ref().map(|f| f.code.to_string()).unwrap_or_default();
-                self.failed.get_or_create(&Coded { code }).inc();
-            }
-            _ => {}
+        if let (JobState::Completed, Some(attempt)) = (job.state, job.attempt()) {
+            self.note_video(job, attempt, now);
         }
     }
 
@@ -191,19 +163,11 @@ impl Metrics {
     fn note_video(&self, job: &Job, attempt: &Attempt, now: Timestamp) {
         let pool = InPool { pool: attempt.pool.to_string() };
         self.video_seconds.get_or_create(&pool).observe(now.since(job.created_at).as_secs_f64());
-        let verdict = job.verdict().unwrap_or(Verdict::AsAsked);
-        self.completed.get_or_create(&Made::of(&attempt.pool, attempt.route, verdict)).inc();
-        if verdict == Verdict::Downgraded {
+        if job.verdict() == Some(Verdict::Downgraded) {
             self.downgraded.get_or_create(&pool).inc();
         }
         if job.falls_short_of_sent() {
             self.below_sent.get_or_create(&pool).inc();
         }
-    }
-}
-
-impl Made {
-    fn of(pool: &str, route: Route, verdict: Verdict) -> Self {
-        Self { pool: pool.to_owned(), route: route.as_str(), verdict: verdict.as_str() }
     }
 }

@@ -115,13 +115,4 @@ impl Engine {
         }
         Some(results)
     }
-
-    /// Unfinished jobs by state.
-    pub fn active_by_state(&self) -> Vec<(filmgate_domain::JobState, u64)> {
-        let active = self.inner.active.lock().expect("no panic under this lock");
-        let states = filmgate_domain::JobState::ALL.into_iter().filter(|state| !state.is_final());
-        states
-            .map(|state| (state, active.values().filter(|cell| cell.job().state == state).count() as u64))
-            .collect()
-    }
 }

@@ -98,8 +98,7 @@ impl Engine {
 
     /// Whether the same words are on their way with the same token, and their answer is still to come.
     fn has_twin_on_the_way(&self, job: &Job, attempt: &Attempt) -> bool {
-        let active = self.inner.active.lock().expect("no panic under this lock");
-        active.values().map(|cell| cell.job()).any(|other| {
+        self.unfinished().jobs().any(|other| {
             let on_the_way = other.state == JobState::Submitting && other.id != job.id;
             on_the_way
                 && other.spec.prompt.trim() == job.spec.prompt.trim()

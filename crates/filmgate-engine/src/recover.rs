@@ -9,6 +9,7 @@ use filmgate_store::StoreError;
 
 use crate::admit::JOINABLE_SECONDS;
 use crate::cell::{Cell, Held};
+use crate::unfinished::Came;
 use crate::waiting::enter;
 use crate::{Engine, Recent, StartError};
 
@@ -27,7 +28,7 @@ impl Engine {
         let mut cells = Vec::new();
         for job in unfinished {
             let cell = self.restore(job, now);
-            self.take_up(&cell);
+            self.take_up(&cell, Came::Before);
             if works {
                 self.proceed(&cell, Event::Recovered).await;
                 cells.push(cell);

@@ -50,7 +50,7 @@ impl Engine {
         self.inner.metrics.note(&before, &job, now);
         self.inner.minutes.note(&job, now);
         tell(&before, &job);
-        cell.publish(Arc::clone(&job));
+        self.unfinished().publish(cell, Arc::clone(&job));
         if before.state == JobState::Queued && job.state != JobState::Queued {
             self.desk().room.leave(job.id);
         }
@@ -120,9 +120,8 @@ impl Engine {
         self.seat_all(served);
     }
 
-    /// Takes a finished job out of memory.
+    /// Takes what belonged to a finished job out of memory.
     fn retire(&self, job: &Job) {
-        self.inner.active.lock().expect("no panic under this lock").remove(&job.id);
         self.inner.claims.release(job);
         if let Some(recent) = self.recent().get_mut(&(job.caller, job.fingerprint))
             && recent.job == job.id
@@ -143,9 +142,9 @@ impl Engine {
         if tokens.is_empty() {
             return;
         }
-        let active = self.inner.active.lock().expect("no panic under this lock");
+        let unfinished = self.unfinished();
         let needed = |token: &TokenId| {
-            active.values().any(|cell| cell.job().attempts.iter().any(|attempt| attempt.token == *token))
+            unfinished.jobs().any(|job| job.attempts.iter().any(|attempt| attempt.token == *token))
         };
         for token in tokens.into_iter().filter(|token| !needed(token)) {
             self.inner.store.wipe_token(token).detach();

@@ -128,9 +128,7 @@ impl Engine {
         let has_it = |job: &Arc<Job>| {
             job.attempt().is_some_and(|attempt| attempt.token == id && attempt.settled_at.is_none())
         };
-        let active = self.inner.active.lock().expect("no panic under this lock");
-        let mut jobs: Vec<Arc<Job>> = active.values().map(|cell| cell.job()).filter(has_it).collect();
-        drop(active);
+        let mut jobs: Vec<Arc<Job>> = self.unfinished().jobs().filter(has_it).collect();
         jobs.sort_by_key(|job| job.id);
         jobs
     }

@@ -105,11 +105,6 @@ struct TokensIn {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct InState {
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -118,7 +113,7 @@ struct Build {
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let mut registry = Registry::default();
     let ours = registry.sub_registry_with_prefix("filmgate");
-    app.engine.metrics().register(ours);
+    app.engine.register_metrics(ours);
     app.requests.register(ours);
     app.webhooks.register(ours);
     register_gauges(&app, ours);
@@ -138,10 +133,8 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
 fn register_gauges(app: &App, registry: &mut Registry) {
     let tokens = Family::<TokensIn, Gauge>::default();
     let (left, granted) = (Family::<OfPool, Gauge>::default(), Family::<OfPool, Gauge>::default());
-    let (in_flight, jobs) = (Family::<OfPool, Gauge>::default(), Family::<InState, Gauge>::default());
-    let pools = app.engine.pools();
-    app.engine.metrics().begin_at_zero(pools.iter().map(|view| &*view.pool.name));
-    for view in pools {
+    let in_flight = Family::<OfPool, Gauge>::default();
+    for view in app.engine.pools() {
         let pool = view.pool.name.to_string();
         for (status, count) in view.summary.tokens {
             let labels = TokensIn { pool: pool.clone(), status };
@@ -157,10 +150,6 @@ fn register_gauges(app: &App, registry: &mut Registry) {
             set(&granted, units_granted);
         }
     }
-    for (state, count) in app.engine.active_by_state() {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        jobs.get_or_create(&InState { state: state.as_str() }).set(count);
-    }
     let build = Family::<Build, Gauge>::default();
     build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
     registry.register("build_info", "The version that runs; always 1", build);
@@ -168,5 +157,4 @@ fn register_gauges(app: &App, registry: &mut Registry) {
     registry.register("quota_left_units", "Units left in a pool", left);
     registry.register("quota_granted_units", "Units of a pool's usable tokens in a full window", granted);
     registry.register("videos_in_flight", "Videos in flight at upstreams, by pool", in_flight);
-    registry.register("jobs_active", "Unfinished jobs, by state", jobs);
 }

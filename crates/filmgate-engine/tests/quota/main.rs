@@ -1,5 +1,6 @@
 //! When a token that has nothing left comes back: by a clock that the test sets, to the millisecond. And the ledger.
 
+mod budget;
 mod random;
 mod scene;
 

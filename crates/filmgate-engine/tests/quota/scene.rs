@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use filmgate_domain::{
-    AspectRatio, Catalog, Cause, Certainty, Clock, Failure, Job, JobId, JobState, LostAnswer, OnShortage,
-    Period, Polled, Pool, Quota, RateLimit, Resolution, RoutingSettings, Rules, Seconds, Secret, Shape,
-    Timestamp, TokenId, TokenInfo, VideoSpec,
+    AspectRatio, Catalog, Cause, Certainty, Clock, Cost, Failure, Job, JobId, JobState, LostAnswer,
+    OnShortage, Period, Polled, Pool, Quota, RateLimit, Resolution, RoutingSettings, Rules, Seconds, Secret,
+    Shape, Timestamp, TokenId, TokenInfo, VideoSpec,
 };
-use filmgate_engine::{Checked, Choice, Engine, Line, LoadLimits, Outside, Parts, Request, Settings, Timer};
+use filmgate_engine::{
+    Checked, Choice, Engine, Line, LoadLimits, Outside, Parts, Request, Settings, Timer, TokenView,
+};
 use filmgate_store::{MasterKey, Store};
 use filmgate_upstream::{Order, Receipt, RemoteFile, Takes, Told, Upstream};
 use rand::SeedableRng as _;
@@ -81,29 +83,42 @@ impl Upstream for Scripted {
     }
 }
 
-/// A gateway with one Basic token, which has two videos in an hour.
+/// What a token has in an hour, and what a video costs, in units.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) units: u32,
+    pub(crate) cost: u32,
+}
+
+/// A gateway with one Basic token.
 pub(crate) struct Scene {
     dir: tempfile::TempDir,
     key: MasterKey,
     pub(crate) timer: Arc<Hand>,
     pub(crate) upstream: Arc<Scripted>,
     pub(crate) engine: Engine,
+    budget: Budget,
     made: u8,
 }
 
 impl Scene {
+    /// Two videos in an hour.
     pub(crate) async fn new() -> Self {
+        Self::with(Budget { units: 8, cost: 4 }).await
+    }
+
+    pub(crate) async fn with(budget: Budget) -> Self {
         let (dir, key) = (tempfile::tempdir().unwrap(), MasterKey::generate());
         let (timer, upstream) = (Arc::new(Hand(watch::Sender::new(BEGIN))), Arc::new(Scripted::default()));
-        let engine = start(dir.path(), &key, &timer, &upstream).await;
+        let engine = start(dir.path(), &key, &timer, &upstream, budget).await;
         let token = TokenInfo::new(TokenId(0), "ssoBasic", Secret::new("a-token-of-some-length"), BEGIN);
         engine.add_tokens(vec![token]).await.unwrap();
-        Self { dir, key, timer, upstream, engine, made: 0 }
+        Self { dir, key, timer, upstream, engine, budget, made: 0 }
     }
 
     pub(crate) async fn restart(&mut self) {
         assert!(self.engine.stop(Duration::from_secs(30)).await);
-        self.engine = start(self.dir.path(), &self.key, &self.timer, &self.upstream).await;
+        self.engine = start(self.dir.path(), &self.key, &self.timer, &self.upstream, self.budget).await;
     }
 
     pub(crate) fn answers(&self, answer: Result<Option<RateLimit>, Failure>) {
@@ -113,6 +128,12 @@ impl Scene {
     /// Asks for a video that waits as long as it has to.
     pub(crate) async fn ask(&mut self) -> JobId {
         self.made += 1;
+        let choice = Choice { on_shortage: OnShortage::Wait, max_wait: Some(HOUR * 24), ..Choice::default() };
+        let request = self.request([self.made; 32], choice).await;
+        self.engine.admit(request).await.unwrap().id
+    }
+
+    pub(crate) async fn request(&self, fingerprint: [u8; 32], choice: Choice) -> Request {
         let caller = self.engine.store().add_caller("tests", BEGIN).await.unwrap();
         let shape = Shape {
             resolution: Resolution::P480,
@@ -120,10 +141,7 @@ impl Scene {
             aspect_ratio: AspectRatio::R16x9,
         };
         let spec = VideoSpec::new("grok-imagine-video", "a red fox", shape).unwrap();
-        let choice = Choice { on_shortage: OnShortage::Wait, max_wait: Some(HOUR * 24), ..Choice::default() };
-        let fingerprint = [self.made; 32];
-        let request = Request { caller, spec, files: Vec::new(), choice, fingerprint, keep: None };
-        self.engine.admit(request).await.unwrap().id
+        Request { caller, spec, files: Vec::new(), choice, fingerprint, keep: None }
     }
 
     /// Waits until a job is so.
@@ -159,8 +177,12 @@ impl Scene {
         }
     }
 
+    pub(crate) fn view(&self) -> TokenView {
+        self.engine.token(TOKEN).unwrap()
+    }
+
     pub(crate) fn token(&self) -> TokenInfo {
-        self.engine.token(TOKEN).unwrap().info
+        self.view().info
     }
 
     pub(crate) fn left(&self) -> u32 {
@@ -171,7 +193,7 @@ impl Scene {
     pub(crate) async fn ledger_agrees(&self) {
         let period = Period { from: BEGIN - HOUR, until: self.engine.now() + HOUR };
         let ledger = self.engine.ledger(period).await.unwrap();
-        let view = self.engine.token(TOKEN).unwrap();
+        let view = self.view();
         let line = &ledger.pools[0].1;
         assert_eq!(&*ledger.pools[0].0, "ssoBasic");
         let closing = line.closing;
@@ -185,10 +207,18 @@ impl Scene {
     }
 }
 
-async fn start(dir: &Path, key: &MasterKey, timer: &Arc<Hand>, upstream: &Arc<Scripted>) -> Engine {
+async fn start(
+    dir: &Path,
+    key: &MasterKey,
+    timer: &Arc<Hand>,
+    upstream: &Arc<Scripted>,
+    budget: Budget,
+) -> Engine {
     let founding = Catalog::founding();
-    let quota = Some(Quota { units: 8, window: HOUR });
-    let pools = founding.pools().iter().map(|pool| Pool { quota, ..(**pool).clone() }).collect();
+    let quota = Some(Quota { units: budget.units, window: HOUR });
+    let costs = vec![Cost { resolution: None, max_seconds: None, units: budget.cost, units_per_second: 0 }];
+    let pools = founding.pools().iter();
+    let pools = pools.map(|pool| Pool { quota, costs: costs.clone(), ..(**pool).clone() }).collect();
     let line = Line {
         upstream: Arc::clone(upstream) as Arc<dyn Upstream>,
         lost_answer: LostAnswer::GiveUp,

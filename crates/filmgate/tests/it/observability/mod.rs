@@ -3,6 +3,7 @@
 mod commands;
 mod dashboard;
 mod exposition;
+mod identity;
 mod prometheus;
 mod rules;
 mod table;

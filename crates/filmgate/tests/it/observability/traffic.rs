@@ -21,11 +21,20 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) async fn start() -> Self {
         let setup = Setup::default().set("outside.allow_private=true").set("webhooks.first_retry=\"1ms\"");
-        let app = setup.start().await;
+        let mut app = setup.start().await;
+        outlives_a_restart(&mut app).await;
         let receiver = receiver().await;
         app.admin(Method::PUT, "/webhooks/tests", Some(json!({ "url": format!("{receiver}/hook") }))).await;
         Self { app, receiver }
     }
+}
+
+/// A video that is older than the process which counts it.
+async fn outlives_a_restart(app: &mut TestApp) {
+    let id = crate::recovery::create_until(app, "[slow]", "running").await;
+    app.kill();
+    app.launch().await;
+    app.finished(&id).await;
 }
 
 /// Takes every other webhook at /hook, and wants none at /gone.
