@@ -38,6 +38,7 @@ fn seeded() -> StdRng {
 fn large_files(config: &mut SimulatorConfig) {
     config.tiers = ["basic", "super"].map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into();
     config.padding = PADDING;
+    config.honours_idempotency_keys = true;
 }
 
 /// What clients got of a video: a whole file, or not yet any. An answer that a kill cut short is none.
@@ -143,6 +144,8 @@ async fn slow_killed_fifty_times_while_files_come_in_no_part_of_one_is_served_an
     let (mut rng, begun) = (seeded(), Instant::now());
     let setup = Setup { tokens: [4, 0], video_seconds: 0.02, simulator: large_files, ..Setup::default() };
     let setup = setup.set("pools.ssoBasic.quota_units=100000").set("pools.ssoBasic.max_in_flight=0");
+    // A kill may come before the upstream has answered a submission.
+    let setup = setup.set("upstreams.xai.lost_answer=\"repeat\"");
     let (gate, mut app) = Gate::before(setup).await;
     let beside = files_in(&app.data_dir());
     let (mut videos, mut in_the_middle, mut served) = (Videos::default(), 0, 0);
