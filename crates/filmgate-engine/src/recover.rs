@@ -6,6 +6,7 @@ use std::time::Duration;
 use filmgate_domain::{Attempt, Event, Job, Settlement, Timestamp, TokenId, TokenManager};
 
 use filmgate_store::StoreError;
+use futures_util::future::join_all;
 
 use crate::admit::JOINABLE_SECONDS;
 use crate::cell::{Cell, Held};
@@ -25,21 +26,18 @@ impl Engine {
         self.remember_finished(now).await?;
         let unfinished = self.inner.store.unfinished().await?;
         let count = unfinished.len();
-        let mut cells = Vec::new();
-        for job in unfinished {
-            let cell = self.restore(job, now);
-            self.take_up(&cell, Came::Before);
-            if works {
-                self.proceed(&cell, Event::Recovered).await;
-                cells.push(cell);
-            }
+        let restored = unfinished.into_iter().map(|job| self.restore(job, now));
+        let cells: Vec<Arc<Cell>> = restored.inspect(|cell| self.take_up(cell, Came::Before)).collect();
+        if works {
+            // All at once: what has to be written shares its commits, and thousands are soon taken up.
+            join_all(cells.iter().map(|cell| self.proceed(cell, Event::Recovered))).await;
         }
         for token in removed {
             self.desk().manager.remove(token, now);
         }
-        // Only now: whoever is served must not get what another job holds.
-        cells.iter().for_each(|cell| enter(&mut self.desk(), cell, now));
         if works {
+            // Only now: whoever is served must not get what another job holds.
+            cells.iter().for_each(|cell| enter(&mut self.desk(), cell, now));
             self.clear_partial_files().await;
             self.clear_inputs().await;
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use filmgate_domain::{
-    Cause, Certainty, Failure, Job, JobId, JobState, NoToken, OnShortage, Outcome, Period, Polled,
+    Cause, Certainty, Failure, Job, JobId, JobState, LostAnswer, NoToken, OnShortage, Outcome, Period, Polled,
 };
 use filmgate_engine::{AdmitError, Choice, Engine, Request};
 use rand::rngs::StdRng;
@@ -18,7 +18,7 @@ use crate::scene::{BEGIN, Budget, HOUR, MINUTE, Scene, refused};
 
 const ROUNDS: u32 = 50;
 const AT_ONCE: usize = 200;
-const BUDGET: Budget = Budget { units: 37, cost: 1 };
+const BUDGET: Budget = Budget { units: 37, cost: 1, lost_answer: LostAnswer::GiveUp };
 
 /// Everybody at once; those that were admitted.
 async fn rush(scene: &Scene, round: u32) -> Vec<JobId> {
@@ -97,7 +97,7 @@ async fn reserved(scene: &Scene) -> [u64; 3] {
 }
 
 /// Lets the time pass until every job is at its end.
-async fn all_end(scene: &Scene) {
+pub(crate) async fn all_end(scene: &Scene) {
     while scene.engine.active_by_state().iter().any(|(_, count)| *count > 0) {
         scene.timer.shows(scene.engine.now() + MINUTE);
         tokio::time::sleep(Duration::from_millis(5)).await;

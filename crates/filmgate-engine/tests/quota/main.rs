@@ -1,6 +1,8 @@
 //! When a token that has nothing left comes back: by a clock that the test sets, to the millisecond. And the ledger.
 
 mod budget;
+mod crowd;
+mod panics;
 mod random;
 mod scene;
 

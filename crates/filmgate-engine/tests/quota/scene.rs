@@ -56,6 +56,15 @@ impl Timer for Hand {
 pub(crate) struct Scripted {
     pub(crate) submissions: Mutex<VecDeque<Result<Option<RateLimit>, Failure>>>,
     pub(crate) polls: Mutex<VecDeque<Told>>,
+    /// Questions about this video, and fetches of a file of this name, panic.
+    pub(crate) panics: Mutex<Option<String>>,
+}
+
+impl Scripted {
+    fn perhaps_panic(&self, what: &str) {
+        let panics = self.panics.lock().unwrap().as_deref() == Some(what);
+        assert!(!panics, "as the test wants");
+    }
 }
 
 #[async_trait]
@@ -69,12 +78,14 @@ impl Upstream for Scripted {
         Takes { urls: true, ids: false }
     }
 
-    async fn poll(&self, _: &Secret, _: &str) -> Result<Told, Failure> {
+    async fn poll(&self, _: &Secret, id: &str) -> Result<Told, Failure> {
+        self.perhaps_panic(id);
         let next = self.polls.lock().unwrap().pop_front();
         Ok(next.unwrap_or_else(|| Polled::Moderated { reason: None, cost_ticks: Some(3) }.into()))
     }
 
-    async fn fetch(&self, _: &Secret, _: &str) -> Result<RemoteFile, Failure> {
+    async fn fetch(&self, _: &Secret, url: &str) -> Result<RemoteFile, Failure> {
+        self.perhaps_panic(url);
         Err(refused(Cause::Rejected, None))
     }
 
@@ -83,11 +94,12 @@ impl Upstream for Scripted {
     }
 }
 
-/// What a token has in an hour, and what a video costs, in units.
+/// What a token has in an hour and what a video costs, in units; and what is done about lost answers.
 #[derive(Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) units: u32,
     pub(crate) cost: u32,
+    pub(crate) lost_answer: LostAnswer,
 }
 
 /// A gateway with one Basic token.
@@ -104,7 +116,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Two videos in an hour.
     pub(crate) async fn new() -> Self {
-        Self::with(Budget { units: 8, cost: 4 }).await
+        Self::with(Budget { units: 8, cost: 4, lost_answer: LostAnswer::GiveUp }).await
     }
 
     pub(crate) async fn with(budget: Budget) -> Self {
@@ -221,7 +233,7 @@ async fn start(
     let pools = pools.map(|pool| Pool { quota, costs: costs.clone(), ..(**pool).clone() }).collect();
     let line = Line {
         upstream: Arc::clone(upstream) as Arc<dyn Upstream>,
-        lost_answer: LostAnswer::GiveUp,
+        lost_answer: budget.lost_answer,
         look_up_grace: MINUTE,
         poll_every: Duration::from_secs(10),
         fetch_timeout: MINUTE,
@@ -234,7 +246,7 @@ async fn start(
         deadline: HOUR * 24,
         fail_threshold: 1,
         first_pause: MINUTE,
-        load: LoadLimits { max_unfinished: 1000, max_waiting: 100 },
+        load: LoadLimits { max_unfinished: 20_000, max_waiting: 2_000 },
         keep: HOUR,
         max_bytes: 1 << 30,
         max_file: 1 << 20,

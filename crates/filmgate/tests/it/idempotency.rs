@@ -1,5 +1,6 @@
 //! Repeated requests: one key, one video and one answer; and SDKs that repeat themselves without a key.
 
+mod many;
 mod races;
 mod retries;
 

@@ -150,7 +150,7 @@ async fn a_retry_takes_the_place_of_a_request_whose_client_is_gone() {
 }
 
 /// Sends a request again and again while it is told to come back.
-async fn until_admitted(request: RequestBuilder) -> Raw {
+pub(super) async fn until_admitted(request: RequestBuilder) -> Raw {
     loop {
         let answer = send(request.try_clone().unwrap()).await;
         if answer.status != StatusCode::CONFLICT {
