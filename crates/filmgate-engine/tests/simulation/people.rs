@@ -225,7 +225,7 @@ async fn switch(world: &World, engine: &Engine, deed: Deed) {
     }
     let now = world.now();
     if matches!(deed, Deed::Disable | Deed::Remove) {
-        known(&|known| known.off_since = Some(now));
+        known(&|known| (known.off_since, known.gone) = (Some(now), known.removed));
     }
     world.note(format_args!("{} {token}: done", deed.as_str()));
 }

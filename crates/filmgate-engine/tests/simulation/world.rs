@@ -78,6 +78,8 @@ pub(crate) struct Known {
     /// Switched off, or taken out, since then for certain.
     pub(crate) off_since: Option<Timestamp>,
     pub(crate) removed: bool,
+    /// It is taken out for certain.
+    pub(crate) gone: bool,
 }
 
 /// What happened how often.
