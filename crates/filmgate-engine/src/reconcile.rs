@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use filmgate_domain::{Attempt, Cause, Certainty, Event, Failure, Job, JobState, LostAnswer};
 use filmgate_upstream::Lost;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Engine;
 use crate::cell::Cell;
@@ -14,14 +15,9 @@ use crate::settle::token_id;
 impl Engine {
     /// Tries once to find out. A try that fails ends nothing; the deadline does.
     pub(crate) async fn reconcile(&self, cell: &Arc<Cell>) {
+        let Some(_place) = self.place_to_find_out(&cell.job()).await else { return };
         let job = cell.job();
-        let Some(attempt) = job.attempt().filter(|attempt| attempt.lost_at.is_some()) else {
-            // On its way for the first time: that ends by itself, its upstream's time-outs see to it.
-            return;
-        };
-        if self.inner.stopping.is_cancelled() {
-            return;
-        }
+        let Some(attempt) = job.attempt().filter(|_| is_lost(&job)) else { return };
         if self.now() >= job.deadline {
             return self.proceed(cell, Event::DeadlinePassed).await;
         }
@@ -30,6 +26,18 @@ impl Engine {
             LostAnswer::LookUp => self.look_up(cell, &job, attempt).await,
             LostAnswer::GiveUp => {}
         }
+    }
+
+    /// After a restart thousands may have to be found out at once: they take their turns among all that is submitted, or
+    /// asked.
+    async fn place_to_find_out(&self, job: &Job) -> Option<OwnedSemaphorePermit> {
+        let attempt = job.attempt().filter(|_| is_lost(job))?;
+        let lanes = match attempt.lost_answer {
+            LostAnswer::Repeat => &self.inner.submissions,
+            LostAnswer::LookUp | LostAnswer::GiveUp => &self.inner.questions,
+        };
+        let place = lanes.enter(&attempt.pool, &self.inner.stopping).await;
+        place.filter(|_| !self.inner.stopping.is_cancelled())
     }
 
     /// Sends it again with the same key: what the upstream took already, it does not take twice.
@@ -105,6 +113,12 @@ impl Engine {
                 && other.attempt().is_some_and(|it| it.token == attempt.token && it.lost_at.is_none())
         })
     }
+}
+
+/// Whether its answer is lost. Otherwise its submission is on its way for the first time: that ends by itself, its
+/// upstream's time-outs see to it. It may also have ended meanwhile.
+fn is_lost(job: &Job) -> bool {
+    job.state == JobState::Submitting && job.attempt().is_some_and(|attempt| attempt.lost_at.is_some())
 }
 
 /// It is not known so far. Like a failed poll, this is nobody's fault.

@@ -347,7 +347,8 @@ fn waiting(world: &World, engine: &Engine, jobs: &[Job]) {
     }
 }
 
-/// Between callers that wait for the same, no one is passed over for long.
+/// Between callers that wait for the same, no one is passed over for long: whatever its caller got meanwhile, for videos
+/// of any kind, was a turn of its.
 pub(crate) fn fair(world: &World) {
     let state = world.state();
     let waits = |job: &&Arc<Job>| job.on_shortage == filmgate_domain::OnShortage::Wait;
@@ -355,16 +356,18 @@ pub(crate) fn fair(world: &World) {
     for job in &jobs {
         let served = job.attempts.first().map(|first| first.reserved_at).or(job.finished_at);
         let Some(until) = served.filter(|at| *at > job.created_at) else { continue };
-        let waited = |other: &&Arc<Job>| {
-            let at = other.attempts.first().map(|first| first.reserved_at);
-            other.spec.shape == job.spec.shape && at.is_some_and(|at| at > job.created_at && at < until)
-        };
-        let (own, others): (Vec<&Arc<Job>>, Vec<&Arc<Job>>) =
-            jobs.iter().copied().filter(|other| waited(other)).partition(|other| other.caller == job.caller);
+        let meanwhile = |at: Timestamp| at > job.created_at && at < until;
+        let of_caller = state.jobs.values().filter(|other| other.caller == job.caller);
+        let turns = of_caller.flat_map(|other| &other.attempts).filter(|a| meanwhile(a.reserved_at)).count();
         let restarts = state.restarts.iter().filter(|at| **at >= job.created_at && **at <= until).count();
         let mut passed: BTreeMap<CallerId, usize> = BTreeMap::new();
-        others.iter().for_each(|other| *passed.entry(other.caller).or_default() += 1);
-        let most = own.len() + 2 + restarts;
+        for other in jobs.iter().filter(|other| other.caller != job.caller) {
+            let first = other.attempts.first().filter(|first| meanwhile(first.reserved_at));
+            if first.is_some() && other.spec.shape == job.spec.shape {
+                *passed.entry(other.caller).or_default() += 1;
+            }
+        }
+        let most = turns + 2 + restarts;
         if let Some((caller, times)) = passed.into_iter().find(|(_, times)| *times > most) {
             let wrong = format!("{} waited while {caller} was served {times} times, {most} at most", job.id);
             drop(state);

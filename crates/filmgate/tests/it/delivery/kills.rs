@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use filmgate_simulator::{SimulatorConfig, Tier};
@@ -54,8 +56,14 @@ async fn look(request: reqwest::RequestBuilder) -> Result<Option<Vec<u8>>, reqwe
     Ok(None)
 }
 
-/// A client that asks for the files of these videos until the gateway is gone. Each whole file that it got.
-fn ask_for_files(app: &TestApp, ids: Vec<String>) -> JoinHandle<Vec<(String, Vec<u8>)>> {
+/// A client that asks for the files of these videos until the gateway is gone. Each whole file that it got; `any`: whether
+/// it has got one.
+fn ask_for_files(
+    app: &TestApp,
+    ids: Vec<String>,
+    any: &Arc<AtomicBool>,
+) -> JoinHandle<Vec<(String, Vec<u8>)>> {
+    let any = Arc::clone(any);
     let (http, url, key) = (app.http.clone(), app.url.clone(), app.client_key.clone());
     tokio::spawn(async move {
         let mut got = BTreeMap::new();
@@ -63,7 +71,10 @@ fn ask_for_files(app: &TestApp, ids: Vec<String>) -> JoinHandle<Vec<(String, Vec
             for id in &ids {
                 let request = http.get(format!("{url}/v1/videos/{id}/content")).bearer_auth(&key);
                 match look(request).await {
-                    Ok(Some(file)) => drop(got.insert(id.clone(), file)),
+                    Ok(Some(file)) => {
+                        got.insert(id.clone(), file);
+                        any.store(true, Ordering::Relaxed);
+                    }
                     Ok(None) => {}
                     Err(_) => return got.into_iter().collect(),
                 }
@@ -134,6 +145,17 @@ impl Videos {
     }
 }
 
+/// Waits for something that a kill should not come before: how long that takes depends on the machine.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("no file comes in");
+}
+
 fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.is_file()).collect()
@@ -154,8 +176,15 @@ async fn slow_killed_fifty_times_while_files_come_in_no_part_of_one_is_served_an
         let takes = if n < WITHOUT_A_CHANCE { 700 } else { rng.random_range(40..400) };
         gate.pace(PADDING / takes);
         videos.top_up(&app).await;
-        let client = ask_for_files(&app, videos.on_their_way());
-        tokio::time::sleep(Duration::from_millis(rng.random_range(60..300))).await;
+        let any = Arc::new(AtomicBool::new(false));
+        let client = ask_for_files(&app, videos.on_their_way(), &any);
+        if n >= WITHOUT_A_CHANCE && rng.random_bool(0.3) {
+            until(|| any.load(Ordering::Relaxed)).await;
+        } else {
+            let partial = app.data_dir().join("media/partial");
+            until(|| !files_in(&partial).is_empty() || any.load(Ordering::Relaxed)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
         app.kill();
         for (id, file) in client.await.unwrap() {
             assert!(file == videos.file(&app, &id).await, "{} bytes were served as {id}", file.len());
@@ -179,7 +208,7 @@ async fn slow_killed_fifty_times_while_files_come_in_no_part_of_one_is_served_an
         begun.elapsed(),
         ids.len()
     );
-    assert!(in_the_middle >= KILLS / 2 && served >= 10 && most > 6, "that was too easy");
+    assert!(in_the_middle >= 10 && served >= 10 && most > 6, "that was too easy");
     assert!(books::generations(&app).values().all(|times| *times == 1));
     books::balance(&app).await;
     assert_eq!(files_in(&app.data_dir()), beside);
