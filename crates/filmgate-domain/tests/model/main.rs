@@ -289,7 +289,8 @@ impl Pair {
         while !self.open.is_empty() {
             self.happens(Op::Settle { nth: 0, charged: true, answered_ago: Duration::ZERO, hold: None });
         }
-        self.happens(Op::Pass(Duration::from_secs(7_200)));
+        // The longest window, and what an upstream told of a reset after the end of a shorter one before it.
+        self.happens(Op::Pass(Duration::from_secs(7_200 + 600)));
         for pool in self.naive.catalog.pools() {
             let summary = self.manager.summary(&pool.name).expect("the pool exists");
             assert_eq!((summary.left, summary.in_flight), (summary.granted, 0));
