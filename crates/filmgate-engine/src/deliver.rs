@@ -94,13 +94,16 @@ impl NotKept {
 impl Engine {
     /// Fetches and measures the file of a job whose upstream is done.
     pub(crate) async fn deliver(&self, cell: &Arc<Cell>) {
-        let stopping = &self.inner.stopping;
+        let (job, stopping) = (cell.job(), &self.inner.stopping);
+        let pool = job.attempt().map(|attempt| &*attempt.pool).unwrap_or_default();
+        // What waits for its turn at a stop has not failed, and does not count as a try.
+        let Some(place) = self.inner.files.enter(pool, stopping).await else { return };
         let fetched = tokio::select! {
             biased;
-            // First: what waits for its turn then has not failed, and is not to count as a try.
+            fetched = self.bring_in(cell) => fetched,
             () = stopping.cancelled() => return,
-            fetched = self.fetch_in_turn(cell) => fetched,
         };
+        drop(place);
         let event = match fetched {
             Ok(delivered) => Event::Fetched(delivered),
             Err(NotKept { failure, remedy, retry_after }) => {
@@ -126,11 +129,8 @@ impl Engine {
         }
     }
 
-    async fn fetch_in_turn(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
+    async fn bring_in(&self, cell: &Arc<Cell>) -> Result<Delivered, NotKept> {
         let job = cell.job();
-        let pool = job.attempt().map(|attempt| &*attempt.pool).unwrap_or_default();
-        let place = self.inner.files.enter(pool, &self.inner.stopping).await;
-        let _place = place.ok_or_else(|| NotKept::for_now("filmgate is being stopped".to_owned()))?;
         let target = path(self.media_dir(), job.id);
         if disk::try_exists(&target).await.unwrap_or(false) {
             // Renamed before a crash, but not yet written down: it is whole.

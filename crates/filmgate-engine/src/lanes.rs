@@ -24,7 +24,7 @@ impl Lanes {
         Self { at_once, by_pool: Mutex::default() }
     }
 
-    /// Waits for a place. `None`: filmgate is being stopped.
+    /// Waits for a place. `None`: filmgate is being stopped, whether there is a place or not.
     pub(crate) async fn enter(
         &self,
         pool: &str,
@@ -33,8 +33,8 @@ impl Lanes {
         let lane = self.lane(pool);
         tokio::select! {
             biased;
-            place = lane.acquire_owned() => place.ok(),
             () = stopping.cancelled() => None,
+            place = lane.acquire_owned() => place.ok(),
         }
     }
 
@@ -76,5 +76,6 @@ mod tests {
         let _all = lane.acquire_many(AT_ONCE as u32).await.unwrap();
         stopping.cancel();
         assert!(lanes.enter("dead", &stopping).await.is_none());
+        assert!(lanes.enter("well", &stopping).await.is_none());
     }
 }

@@ -29,8 +29,8 @@ struct InPool {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Coded {
-    code: String,
+pub(crate) struct Coded {
+    pub(crate) code: String,
 }
 
 /// Why requests are not admitted, in the words of the label `code`.

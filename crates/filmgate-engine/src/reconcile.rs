@@ -36,8 +36,7 @@ impl Engine {
             LostAnswer::Repeat => &self.inner.submissions,
             LostAnswer::LookUp | LostAnswer::GiveUp => &self.inner.questions,
         };
-        let place = lanes.enter(&attempt.pool, &self.inner.stopping).await;
-        place.filter(|_| !self.inner.stopping.is_cancelled())
+        lanes.enter(&attempt.pool, &self.inner.stopping).await
     }
 
     /// Sends it again with the same key: what the upstream took already, it does not take twice.

@@ -13,11 +13,10 @@ impl Engine {
     /// Writes down that the submission goes out, sends it, and writes down the answer.
     pub(crate) async fn submit(&self, cell: &Arc<Cell>) {
         let Some(pool) = cell.job().attempt().map(|attempt| attempt.pool.clone()) else { return };
-        let place = self.inner.submissions.enter(&pool, &self.inner.stopping).await;
-        if place.is_none() || self.inner.stopping.is_cancelled() {
+        let Some(place) = self.inner.submissions.enter(&pool, &self.inner.stopping).await else {
             // Nothing went out: the next start sends it.
             return;
-        }
+        };
         if self.now() >= cell.job().deadline {
             // Filmgate was stopped for too long: a video that is made now would be paid for and thrown away.
             return self.proceed(cell, Event::DeadlinePassed).await;

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use crate::Engine;
 use crate::cell::Cell;
+use crate::metrics::Coded;
 
 /// Codes of failures that are there from the start: they are told apart from the others by whoever adds up.
 const TOLD_APART: [&str; 2] = ["cancelled", "outcome_unknown"];
@@ -22,11 +23,6 @@ struct Made {
     pool: String,
     route: &'static str,
     verdict: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Coded {
-    code: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
