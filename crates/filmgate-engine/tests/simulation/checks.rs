@@ -274,10 +274,10 @@ fn throttled(world: &World, pool: &str, id: TokenId, attempts: &[Attempt]) {
 }
 
 fn stands(world: &World, status: &TokenStatus, id: TokenId) {
-    let off = world.state().tokens.get(&id).is_some_and(|known| known.off_since.is_some() && !known.removed);
+    let known = world.state().tokens.get(&id).cloned().unwrap_or_default();
+    let off = known.off_since.is_some() && !known.removed;
     world.demand(!off || *status == TokenStatus::Disabled, || format!("{id} was disabled and is {status}"));
-    let gone = world.state().tokens.get(&id).is_some_and(|known| known.gone);
-    world.demand(!gone, || format!("{id} was taken out and is {status}"));
+    world.demand(!known.gone, || format!("{id} was taken out and is {status}"));
 }
 
 /// A token that was off was not chosen.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use filmgate_simulator::{Render, SimToken, Simulator, SimulatorConfig, demo_tokens};
+use filmgate_simulator::{Render, SimToken, Simulator, SimulatorConfig, Tier, demo_tokens};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -86,6 +86,18 @@ pub(crate) fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// The seed of a test: this one, or what `FILMGATE_TEST_SEED` says. It is printed, so that a failure can be played again.
+pub(crate) fn seed(usual: u64) -> u64 {
+    let seed = std::env::var("FILMGATE_TEST_SEED").map_or(usual, |seed| seed.parse().unwrap());
+    eprintln!("FILMGATE_TEST_SEED={seed}");
+    seed
+}
+
+/// Tiers of a provider that sets no limits, by their names.
+pub(crate) fn without_limits<const N: usize>(names: [&str; N]) -> Vec<Tier> {
+    names.map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into()
 }
 
 /// The binary under test.
@@ -235,6 +247,11 @@ impl TestApp {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.path().to_owned()
+    }
+
+    /// How many files are still coming in.
+    pub(crate) fn partial_files(&self) -> usize {
+        std::fs::read_dir(self.data_dir().join("media/partial")).unwrap().count()
     }
 
     /// Goes on in another data directory from the next launch on; the one before.

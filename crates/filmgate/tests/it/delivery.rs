@@ -129,7 +129,7 @@ async fn a_file_that_is_no_good_is_fetched_once_more_and_fails_the_job() {
         assert!(!app.file(id(&video)).exists());
     }
     assert!(app.simulator.generations().iter().all(|generation| generation.fetches == 2));
-    assert_eq!(std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count(), 0);
+    assert_eq!(app.partial_files(), 0);
     books::balance(&app).await;
 }
 
@@ -140,7 +140,7 @@ async fn a_file_beyond_the_limit_is_not_kept() {
     assert_eq!(video["error"]["code"], "video_too_large");
     assert!(video["error"]["message"].as_str().unwrap().contains("1024 bytes"), "{video}");
     assert_eq!(app.simulator.generations()[0].fetches, 1);
-    assert_eq!(std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count(), 0);
+    assert_eq!(app.partial_files(), 0);
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_file_that_breaks_off_is_fetched_again() {
     app.says("WARN", "not delivered: the video could not be fetched").await;
     let kept = std::fs::read(app.file(id(&video))).unwrap();
     assert_eq!(video["filmgate"]["delivered"]["bytes"], kept.len());
-    assert_eq!(std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count(), 0);
+    assert_eq!(app.partial_files(), 0);
     books::balance(&app).await;
 }
 
@@ -266,8 +266,10 @@ async fn cancelled_while_its_file_comes_in_nothing_of_it_is_kept() {
     // Another one after it, so that the first has had its time.
     assert_eq!(app.make("two", "720p", 6).await["status"], "completed");
     for _ in 0..200 {
-        let partial = std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count();
-        if partial == 0 && !app.file(id(&video)).exists() && app.simulator.generations()[0].fetches == 1 {
+        if app.partial_files() == 0
+            && !app.file(id(&video)).exists()
+            && app.simulator.generations()[0].fetches == 1
+        {
             assert_eq!(app.job(id(&video)).await, job);
             return;
         }
@@ -349,6 +351,6 @@ async fn leftovers_of_an_earlier_process_are_cleared_at_the_start() {
     std::fs::write(partial.join(app.file(id(&video)).file_stem().unwrap()), b"half a video").unwrap();
     std::fs::write(partial.join("what is this"), b"?").unwrap();
     app.launch().await;
-    assert_eq!(std::fs::read_dir(partial).unwrap().count(), 0);
+    assert_eq!(app.partial_files(), 0);
     assert_eq!(app.content(id(&video)).await.status(), StatusCode::OK);
 }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::app::{Setup, TestApp};
+use crate::app::{Setup, TestApp, seed};
 use crate::shell::Shell;
 
 /// The secrets of all tokens, as the gateway reads them.
@@ -81,15 +81,13 @@ async fn a_gateway_that_runs_keeps_its_key() {
     assert_eq!(key_in(&app.data_dir()), key);
 }
 
-/// Slow: a hundred processes. Another seed can be chosen with `FILMGATE_TEST_SEED`.
+/// Slow: a hundred processes.
 #[tokio::test]
 async fn slow_killed_at_fifty_moments_everything_opens() {
     let app = with_secrets(Setup { tokens: [20, 20], ..Setup::default() }).await;
     let shell = Shell::of(&app);
     let before = secrets(&shell);
-    let seed = std::env::var("FILMGATE_TEST_SEED").map_or(20_261_123, |seed| seed.parse().unwrap());
-    eprintln!("FILMGATE_TEST_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed(20_261_123));
     let mut whole = 0;
     let mut keys = std::collections::BTreeSet::from([key_in(&app.data_dir())]);
     for _ in 0..50 {

@@ -9,14 +9,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ADMIN_KEY, Setup, TestApp};
+use crate::app::{ADMIN_KEY, Setup, TestApp, seed};
 use crate::books;
 
-/// Another seed can be chosen with `FILMGATE_TEST_SEED`.
 fn seeded() -> StdRng {
-    let seed = std::env::var("FILMGATE_TEST_SEED").map_or(20_261_123, |seed| seed.parse().unwrap());
-    eprintln!("FILMGATE_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
+    StdRng::seed_from_u64(seed(20_261_123))
 }
 
 /// A client that asks for videos until there are enough of them or the gateway is gone. Returns what it was
@@ -80,8 +77,7 @@ async fn check(app: &mut TestApp, accepted: &[String]) {
     assert!(completed > 0, "no job survived a kill");
     app.kill();
     books::is_sound(app);
-    let left = std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count();
-    assert_eq!(left, 0, "partial files of ended jobs");
+    assert_eq!(app.partial_files(), 0, "partial files of ended jobs");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use filmgate_simulator::{SimulatorConfig, Tier};
+use filmgate_simulator::SimulatorConfig;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::StatusCode;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::id;
-use crate::app::{Setup, TestApp};
+use crate::app::{Setup, TestApp, seed, without_limits};
 use crate::books;
 use crate::gate::Gate;
 
@@ -30,15 +30,8 @@ const AT_ONCE: usize = 5;
 /// Enough for several writes to the disk.
 const PADDING: usize = 1 << 20;
 
-/// Another seed can be chosen with `FILMGATE_TEST_SEED`.
-fn seeded() -> StdRng {
-    let seed = std::env::var("FILMGATE_TEST_SEED").map_or(20_261_208, |seed| seed.parse().unwrap());
-    eprintln!("FILMGATE_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
-}
-
 fn large_files(config: &mut SimulatorConfig) {
-    config.tiers = ["basic", "super"].map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into();
+    config.tiers = without_limits(["basic", "super"]);
     config.padding = PADDING;
     config.honours_idempotency_keys = true;
 }
@@ -163,7 +156,7 @@ fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_killed_fifty_times_while_files_come_in_no_part_of_one_is_served_and_nothing_piles_up() {
-    let (mut rng, begun) = (seeded(), Instant::now());
+    let (mut rng, begun) = (StdRng::seed_from_u64(seed(20_261_208)), Instant::now());
     let setup = Setup { tokens: [4, 0], video_seconds: 0.02, simulator: large_files, ..Setup::default() };
     let setup = setup.set("pools.ssoBasic.quota_units=100000").set("pools.ssoBasic.max_in_flight=0");
     // A kill may come before the upstream has answered a submission.

@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
 
 use super::{at_once, finished, get_with, header, link_of};
+use crate::app::seed;
 
 const RANGES: usize = 1000;
 
@@ -69,13 +70,6 @@ fn condition(tag: &str, rng: &mut StdRng) -> Option<(String, bool)> {
     }
 }
 
-/// Another seed can be chosen with `FILMGATE_TEST_SEED`.
-fn seeded() -> StdRng {
-    let seed = std::env::var("FILMGATE_TEST_SEED").map_or(20_261_207, |seed| seed.parse().unwrap());
-    eprintln!("FILMGATE_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
-}
-
 #[tokio::test]
 async fn a_thousand_ranges_are_the_slices_that_the_standard_says() {
     let app = at_once().start().await;
@@ -83,7 +77,7 @@ async fn a_thousand_ranges_are_the_slices_that_the_standard_says() {
     let link = link_of(&app, &path).await;
     let link = link.strip_prefix(&app.url).unwrap();
     let tag = header(&get_with(&app, Method::HEAD, &path, &[]).await, "etag").to_owned();
-    let (mut rng, size) = (seeded(), file.len());
+    let (mut rng, size) = (StdRng::seed_from_u64(seed(20_261_207)), file.len());
     for n in 0..RANGES {
         let (range, mut expected) = range(n % KINDS, size, &mut rng);
         let method = if rng.random_bool(0.15) { Method::HEAD } else { Method::GET };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use filmgate_simulator::{SimulatorConfig, Tier};
+use filmgate_simulator::SimulatorConfig;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::exposition::Exposed;
-use crate::app::{ADMIN_KEY, Setup, TestApp};
+use crate::app::{ADMIN_KEY, Setup, TestApp, without_limits};
 use crate::books;
 
 /// What goes wrong at the provider; half of the time nothing.
@@ -152,7 +152,7 @@ fn order(n: usize, rng: &mut StdRng) -> Value {
 }
 
 fn generous(config: &mut SimulatorConfig) {
-    config.tiers = ["basic", "super"].map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into();
+    config.tiers = without_limits(["basic", "super"]);
     config.answer_delay = Duration::from_millis(5);
 }
 

@@ -8,12 +8,12 @@ mod stops;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use filmgate_simulator::{SimulatorConfig, Tier};
+use filmgate_simulator::SimulatorConfig;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use crate::app::{Setup, TestApp};
+use crate::app::{Setup, TestApp, seed, without_limits};
 use crate::books;
 use crate::soak::clients::sha256;
 use clients::{Clients, Seen, creation};
@@ -23,11 +23,6 @@ const RESTARTS: u32 = 20;
 
 /// How long requests in progress may take. None here takes that long.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Another seed can be chosen with `FILMGATE_TEST_SEED`.
-fn seed() -> u64 {
-    std::env::var("FILMGATE_TEST_SEED").map_or(20_261_206, |seed| seed.parse().unwrap())
-}
 
 /// A port that no connection of anybody's is given while the gateway is away: the system gives those from 32768 on.
 fn port(rng: &mut StdRng) -> u16 {
@@ -42,8 +37,7 @@ fn port(rng: &mut StdRng) -> u16 {
 /// A gateway at an address that it keeps, with tokens enough.
 async fn gateway(rng: &mut StdRng) -> TestApp {
     let unlimited = |config: &mut SimulatorConfig| {
-        config.tiers =
-            ["basic", "super"].map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into();
+        config.tiers = without_limits(["basic", "super"]);
         config.answer_delay = Duration::from_millis(15);
     };
     let setup = Setup { tokens: [8, 0], video_seconds: 0.15, simulator: unlimited, ..Setup::default() };
@@ -67,8 +61,7 @@ async fn large_video(app: &TestApp) -> (String, Vec<u8>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_twenty_restarts_under_load_cut_no_answer_and_lose_nothing() {
-    let seed = seed();
-    eprintln!("FILMGATE_TEST_SEED={seed}");
+    let seed = seed(20_261_206);
     let mut rng = StdRng::seed_from_u64(seed);
     let mut app = gateway(&mut rng).await;
     let large = large_video(&app).await;
@@ -147,5 +140,5 @@ async fn nothing_is_lost_or_made_twice(app: &mut TestApp, seen: &Seen) {
     books::balance(app).await;
     assert!(app.stop());
     books::is_sound(app);
-    assert_eq!(std::fs::read_dir(app.data_dir().join("media/partial")).unwrap().count(), 0);
+    assert_eq!(app.partial_files(), 0);
 }

@@ -1,7 +1,6 @@
 //! The three books, side by side: what clients were told, what the database holds, what the providers made.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
 use filmgate_simulator::Generation;
 use rusqlite::{Connection, OpenFlags};
@@ -204,6 +203,5 @@ fn files_are_there(app: &TestApp, rows: &[Row]) {
         let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert_eq!(row.sha256.as_deref(), Some(&*super::clients::sha256(&bytes)), "{row:?}");
     }
-    let left = |dir: &Path| std::fs::read_dir(dir).unwrap().count();
-    assert_eq!(left(&app.data_dir().join("media/partial")), 0, "partial files of ended jobs");
+    assert_eq!(app.partial_files(), 0, "partial files of ended jobs");
 }

@@ -15,7 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{TestApp, seed};
 use crate::webhooks::receiver::Receiver;
 use clients::Clients;
 use providers::Providers;
@@ -96,13 +96,11 @@ async fn rest(app: &TestApp) {
     panic!("{} jobs, {} webhooks and {held} claims stay open", books::open_jobs(app), books::untold(app));
 }
 
-fn seed() -> u64 {
-    std::env::var("FILMGATE_TEST_SEED").map_or(20_261_130, |seed| seed.parse().unwrap())
-}
+const SEED: u64 = 20_261_130;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_twenty_kills_lose_nothing_and_make_nothing_twice() {
-    eprintln!("{}", soak(20, seed()).await);
+    eprintln!("{}", soak(20, seed(SEED)).await);
 }
 
 /// `cargo xtask soak` runs this one; it says in the environment how many kills, and where the report goes.
@@ -110,7 +108,7 @@ async fn slow_twenty_kills_lose_nothing_and_make_nothing_twice() {
 #[ignore = "as long as `cargo xtask soak --kills N` says"]
 async fn as_many_kills_as_asked() {
     let kills = std::env::var("FILMGATE_SOAK_KILLS").expect("FILMGATE_SOAK_KILLS: how many");
-    let report = soak(kills.parse().unwrap(), seed()).await;
+    let report = soak(kills.parse().unwrap(), seed(SEED)).await;
     let file = std::env::var_os("FILMGATE_SOAK_REPORT").expect("FILMGATE_SOAK_REPORT: a file");
     std::fs::write(file, report.to_string()).unwrap();
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use filmgate_simulator::{Generation, Render, Simulator, SimulatorConfig, Status, Tier, demo_tokens};
+use filmgate_simulator::{Generation, Render, Simulator, SimulatorConfig, Status, demo_tokens};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::app::{Setup, TestApp};
+use crate::app::{Setup, TestApp, without_limits};
 
 /// The models, each at another kind of upstream.
 pub(super) const MODELS: [&str; 3] = ["grok-imagine-video", "keyed", "listed"];
@@ -25,8 +25,7 @@ pub(super) struct Providers {
 }
 
 fn generous(config: &mut SimulatorConfig) {
-    let names = ["basic", "super", "keyed", "listed"];
-    config.tiers = names.map(|name| Tier { name: name.to_owned(), ..Tier::official() }).into();
+    config.tiers = without_limits(["basic", "super", "keyed", "listed"]);
     config.answer_delay = Duration::from_millis(25);
 }
 
