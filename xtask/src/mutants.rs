@@ -8,7 +8,7 @@ use crate::simulate;
 use crate::workspace::{self, Workspace};
 
 /// Where the mistakes lie, as patches.
-const FOLDER: &str = "crates/filmgate-engine/tests/simulation/mutants";
+const FOLDER: &str = "crates/filmgate-engine/simulation/mutants";
 
 /// Seeds that may pass before a mistake has to be found.
 const SEEDS: u64 = 150;

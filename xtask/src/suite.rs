@@ -34,14 +34,15 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
     forget(&skips)?;
     let (tested, test_time) = timed(|| {
         let run = |mut command: Command| workspace::run(with_skips(&mut command, &missing, &skips));
-        let docs = run(doc_tests(here));
-        // Each runs, whatever became of the one before.
-        let builds_of_their_own = || {
-            let traces = run(runner.tests_of_traces(here));
-            traces.and(simulate::run(here, 0, simulate::USUAL)).and(simulate::histories(here))
-        };
-        let more = if quick { Ok(()) } else { builds_of_their_own() };
-        docs.and(more).and(run(runner.tests(here, quick)))
+        thread::scope(|scope| {
+            let simulation = (!quick).then(|| scope.spawn(|| simulate::aside(here)));
+            // Each runs, whatever became of the one before.
+            let docs = run(doc_tests(here));
+            let traces = if quick { Ok(()) } else { run(runner.tests_of_traces(here)) };
+            let tests = run(runner.tests(here, quick));
+            let simulated = simulation.map(|simulation| simulation.join().expect("no panic in it"));
+            docs.and(traces).and(tests).and(simulated.unwrap_or(Ok(())))
+        })
     });
 
     if !missing.is_empty() {

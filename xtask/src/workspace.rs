@@ -82,6 +82,24 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}")) }
 }
 
+/// Runs the command while another has the terminal, and the processors first: it tells what it wrote when it has ended.
+pub(crate) fn run_aside(here: &Workspace, command: &Command) -> Result<(), String> {
+    let mut last = here.command(if cfg!(unix) { "nice" } else { "cmd" });
+    last.args(if cfg!(unix) { ["-n", "19"].as_slice() } else { &["/c"] });
+    last.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => last.env(name, value),
+            None => last.env_remove(name),
+        };
+    }
+    let shown = shown(command);
+    let output = last.output().map_err(|e| format!("`{shown}` did not start: {e}"))?;
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    eprintln!("$ {shown}\n{}{}", told(&output.stderr), told(&output.stdout));
+    if output.status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {}", output.status)) }
+}
+
 /// Runs the command and returns what it wrote on its standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);

@@ -9,6 +9,7 @@ use filmgate_domain::{
     Route, RoutingLine, RoutingSettings, Settlement, Shape, Timestamp, TokenManager, VideoSpec, Wanted,
 };
 use filmgate_store::{Claim, StoreError};
+use tokio::sync::oneshot;
 
 use crate::cell::{Cell, Held};
 use crate::limits::{LimitReached, Pass};
@@ -91,11 +92,11 @@ impl Engine {
         let arrived = self.arrive(now).map_err(AdmitError::from);
         let chosen = arrived.and_then(|arrival| Ok((arrival, self.choose(&request, now)?)));
         let (arrival, (job, held)) = chosen.inspect_err(|error| self.inner.metrics.refused(error))?;
-        // A task of its own: a client that hangs up here must not leave a reservation or a job behind.
-        let engine = self.clone();
-        let admitted = self.inner.tasks.spawn(async move {
+        // Work of its own: a client that hangs up here must not leave a reservation or a job behind.
+        let (engine, (tell, admitted)) = (self.clone(), oneshot::channel());
+        self.work(async move {
             let _until_it_is_a_job = arrival;
-            engine.write_down(job, held, request).await
+            let _ = tell.send(engine.write_down(job, held, request).await);
         });
         admitted.await.map_err(|_| AdmitError::Stopping)?
     }

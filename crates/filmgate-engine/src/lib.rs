@@ -6,6 +6,7 @@
 
 mod admit;
 mod again;
+mod background;
 mod cell;
 mod claims;
 mod clock;
@@ -59,6 +60,7 @@ use tokio_util::task::TaskTracker;
 
 pub use admit::{AdmitError, Choice, Keep, Request};
 pub use again::AgainError;
+pub use background::Background;
 pub use clock::{Steady, SystemClock, Timer};
 pub use filmgate_media::{Measured, PosterError, ProbeError};
 pub use filmgate_upstream::{Answered, Checked, Outside, OutsideError};
@@ -189,6 +191,7 @@ pub(crate) struct Inner {
     /// Its lock is taken before that of `unfinished`.
     arrivals: Arrivals,
     on_end: Option<OnEnd>,
+    background: Background,
     /// Work that a clean stop waits for.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -250,6 +253,7 @@ impl Engine {
                 changing_limits: tokio::sync::Mutex::default(),
                 arrivals: Arrivals::default(),
                 on_end,
+                background: Background::start(),
                 tasks: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 submissions: Lanes::new(ORDERS_AT_ONCE),
@@ -268,6 +272,16 @@ impl Engine {
             tokio::spawn(engine.clone().run_minutes());
         }
         Ok(engine)
+    }
+
+    /// Has something done that a clean stop waits for.
+    pub(crate) fn work(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.background.spawn(self.inner.tasks.track_future(work));
+    }
+
+    /// Where work is done that comes last.
+    pub fn background(&self) -> &Background {
+        &self.inner.background
     }
 
     /// Stops cleanly: no new work; submissions and commits in progress end first, for at most `grace`.

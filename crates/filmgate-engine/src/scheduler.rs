@@ -66,6 +66,8 @@ impl Engine {
     pub(crate) async fn run_scheduler(self) {
         let Self { inner } = &self;
         loop {
+            // Thousands can be due at once.
+            tokio::task::consume_budget().await;
             match inner.scheduler.pop_due(inner.timer.now()) {
                 Ok((job, state)) => {
                     if let Some(cell) = self.cell(job).filter(|cell| cell.job().state == state) {
@@ -84,7 +86,7 @@ impl Engine {
     /// Does what is next for a job in its state.
     fn look_at(&self, cell: Arc<Cell>) {
         let engine = self.clone();
-        self.inner.tasks.spawn(async move {
+        self.work(async move {
             if AssertUnwindSafe(engine.go_on(&cell)).catch_unwind().await.is_err() {
                 engine.after_a_panic(&cell).await;
             }

@@ -60,7 +60,7 @@ impl Engine {
     /// Writes down who was served.
     pub(crate) fn seat_all(&self, served: Vec<Served>) {
         for (job, (attempt, reservation)) in served {
-            self.inner.tasks.spawn(self.clone().seat(job, attempt, reservation));
+            self.work(self.clone().seat(job, attempt, reservation));
         }
     }
 

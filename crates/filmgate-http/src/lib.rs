@@ -216,20 +216,21 @@ impl App {
 const BASES: [&str; 3] = ["/v1", "/openai/v1", "/xai/v1"];
 
 /// What clients call.
-fn clients(base: &str) -> Router<App> {
+fn clients(app: &App, base: &str) -> Router<App> {
     let at = |path: &str| format!("{base}{path}");
+    let making = middleware::from_fn_with_state(app.clone(), load::after_others);
     Router::new()
-        .route(&at("/videos"), post(videos::create_openai).get(library::list))
-        .route(&at("/videos/generations"), post(videos::create_xai))
-        .route(&at("/videos/edits"), post(videos::edit))
-        .route(&at("/videos/extensions"), post(videos::extend))
+        .route(&at("/videos"), post(videos::create_openai).layer(making.clone()).get(library::list))
+        .route(&at("/videos/generations"), post(videos::create_xai).layer(making.clone()))
+        .route(&at("/videos/edits"), post(videos::edit).layer(making.clone()))
+        .route(&at("/videos/extensions"), post(videos::extend).layer(making.clone()))
         .route(&at("/videos/characters"), post(videos::characters))
         .route(&at("/videos/characters/{id}"), get(videos::characters))
         .route(&at("/videos/{id}"), get(library::retrieve).delete(library::delete))
         .route(&at("/videos/{id}/events"), get(follow::events))
         .route(&at("/videos/{id}/content"), get(media::content))
-        .route(&at("/videos/{id}/remix"), post(videos::remix))
-        .route(&at("/chat/completions"), post(videos::chat))
+        .route(&at("/videos/{id}/remix"), post(videos::remix).layer(making.clone()))
+        .route(&at("/chat/completions"), post(videos::chat).layer(making.clone()))
         .route(&at("/models"), get(models::list))
         .route(&at("/models/{model}"), get(models::retrieve))
 }
@@ -246,7 +247,7 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(middleware::from_fn(drain::drain))
         .layer(Extension(BodyLimit(max_body)));
-    let clients = BASES.into_iter().fold(Router::new(), |router, base| router.merge(clients(base)));
+    let clients = BASES.into_iter().fold(Router::new(), |router, base| router.merge(clients(&app, base)));
     clients
         // signed links
         .route("/media/{name}", get(media::signed))

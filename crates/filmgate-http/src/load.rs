@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use filmgate_domain::CallerId;
 use http::StatusCode;
 
@@ -84,6 +87,11 @@ impl App {
         self.engine.metrics().overloaded();
         refusal(full, &format!("{what} in progress"), setting)
     }
+}
+
+/// Has requests that make videos come after all others: whoever asks how one is doing does not wait for them.
+pub(crate) async fn after_others(State(app): State<App>, request: Request, next: Next) -> Response {
+    app.engine.background().run(next.run(request)).await
 }
 
 fn refusal(full: Full, what: &str, setting: &str) -> Refusal {
