@@ -31,6 +31,10 @@ struct File {
 }
 
 impl Claims {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
     /// Takes an id for a job. False when it is an unfinished job's already.
     pub(crate) fn take_id(&self, token: TokenId, upstream_id: &str, job: JobId) -> bool {
         *self.book().ids.entry((token, upstream_id.into())).or_insert(job) == job

@@ -383,6 +383,14 @@ impl Engine {
         finished_at + self.inner.settings.load().keep
     }
 
+    /// Whether a panic left what is in memory half changed: a defect, after which nothing can be admitted any more and
+    /// only a start from what is on disk helps.
+    pub fn is_broken(&self) -> bool {
+        let Inner { desk, unfinished, recent, scheduler, limits, arrivals, claims, .. } = &*self.inner;
+        let own = desk.is_poisoned() || unfinished.is_poisoned() || recent.is_poisoned();
+        own || scheduler.is_broken() || limits.is_broken() || arrivals.is_broken() || claims.is_broken()
+    }
+
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.inner.desk.lock().expect("no panic while the desk is locked")
     }

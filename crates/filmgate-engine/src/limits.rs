@@ -108,6 +108,10 @@ struct Book {
 }
 
 impl Limits {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
     fn books(&self) -> MutexGuard<'_, HashMap<CallerId, Book>> {
         self.0.lock().expect("no panic under this lock")
     }

@@ -81,6 +81,10 @@ struct Book {
 }
 
 impl Arrivals {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().expect("no panic under this lock")
     }

@@ -39,6 +39,10 @@ impl Scheduler {
         }
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        self.heap.is_poisoned()
+    }
+
     /// The job that is due at `now`; or when the next one will be.
     fn pop_due(&self, now: Timestamp) -> Result<Due, Option<Timestamp>> {
         let mut heap = self.heap.lock().expect("no panic under this lock");

@@ -154,6 +154,6 @@ impl Following {
     }
 
     fn named(&self, name: &str) -> Event {
-        Event::default().event(name).data(self.dialect.render(&self.app, &self.job).to_string())
+        Event::default().event(name).data(self.dialect.render(&self.app, &self.job))
     }
 }

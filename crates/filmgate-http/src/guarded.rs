@@ -1,16 +1,12 @@
 //! What every answer says to browsers, unless it says something else itself: do not guess its type, do not keep it, do
 //! not tell others where it was, and load nothing with it.
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Response, header};
 
 /// An answer that is no page has nothing to load, and stands in no frame.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn guard<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers_mut();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     // A browser that shows a video or an image by itself makes a page around it, which has to load it.

@@ -58,26 +58,25 @@ pub(crate) async fn arrive(app: &App, call: &Call<'_>, meanwhile: Meanwhile) -> 
         let scope = Scope { caller: call.caller.0, path: call.path.into(), key: key.into() };
         return arrive_with_key(app, scope, fingerprint, meanwhile).await;
     }
-    let identity = || Identity::Body(call.caller.0, fingerprint);
-    let turn = match retry_count(call.headers) {
+    let Some(count) = retry_count(call.headers) else {
         // Nobody will say that it repeats this one.
-        None => None,
-        Some(0) => Some(app.turns.share(identity())),
-        Some(_) => {
-            let turn = loop {
-                match app.turns.take(identity()) {
-                    Ok(turn) => break turn,
-                    Err(earlier) => earlier.closed().await,
-                }
-            };
-            if let Some(job) = app.engine.joinable(call.caller.0, fingerprint).await? {
-                log(&job, "joined by an identical retry");
-                return Ok(Arrival::Repeat(job, Memo::default()));
-            }
-            Some(turn)
-        }
+        return Ok(Arrival::New(Ticket { fingerprint, scope: None, turn: None }));
     };
-    Ok(Arrival::New(Ticket { fingerprint, scope: None, turn }))
+    let mut is_a_repeat = count > 0;
+    let turn = loop {
+        let identity = Identity::Body(call.caller.0, fingerprint);
+        match if is_a_repeat { app.turns.take(identity) } else { app.turns.share(identity) } {
+            Ok(turn) => break turn,
+            Err(earlier) => earlier.closed().await,
+        }
+        // A first request that finds another alone in its place was overtaken, on its way here, by its own repetition.
+        is_a_repeat = true;
+    };
+    if is_a_repeat && let Some(job) = app.engine.joinable(call.caller.0, fingerprint).await? {
+        log(&job, "joined by an identical retry");
+        return Ok(Arrival::Repeat(job, Memo::default()));
+    }
+    Ok(Arrival::New(Ticket { fingerprint, scope: None, turn: Some(turn) }))
 }
 
 async fn arrive_with_key(
@@ -87,7 +86,11 @@ async fn arrive_with_key(
     meanwhile: Meanwhile,
 ) -> Result<Arrival, Refusal> {
     let turn = loop {
-        if let Some(known) = remembered(app, &scope, fingerprint).await? {
+        // Whoever waits for the video's end needs more than what is on disk: a job that can be followed, which is there
+        // when its request gives up the turn.
+        if meanwhile == Meanwhile::ComeBack
+            && let Some(known) = remembered(app, &scope, fingerprint).await?
+        {
             return Ok(known);
         }
         match app.turns.take(Identity::Key(scope.clone())) {
@@ -97,7 +100,7 @@ async fn arrive_with_key(
             Err(earlier) => earlier.closed().await,
         }
     };
-    // Another may have claimed the key between the look and the turn.
+    // Another may have claimed the key before this one had its turn.
     match remembered(app, &scope, fingerprint).await? {
         Some(known) => Ok(known),
         None => Ok(Arrival::New(Ticket { fingerprint, scope: Some(scope), turn: Some(turn) })),

@@ -243,7 +243,7 @@ pub fn router(app: App) -> Router {
     let around = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(request_id))
-        .layer(middleware::from_fn(guarded::guard))
+        .map_response(guarded::guard)
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(middleware::from_fn(drain::drain))
         .layer(Extension(BodyLimit(max_body)));

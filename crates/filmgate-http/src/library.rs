@@ -1,19 +1,21 @@
 //! What there is already: one video, the list of a caller's videos, and deleting one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use filmgate_domain::JobId;
+use filmgate_domain::{Job, JobId};
 use filmgate_store::JobFilter;
 use http::{HeaderValue, StatusCode, Uri};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::App;
 use crate::auth::Caller;
-use crate::dialect::{Dialect, openai, spelling, xai};
+use crate::dialect::openai::{self, Video};
+use crate::dialect::{Dialect, JSON, spelling, text, xai};
 use crate::extract::{Name, Params};
 use crate::follow::{LONGEST_WAIT, wait};
 use crate::refusal::{Refusal, SHOULD_RETRY};
@@ -73,15 +75,24 @@ pub(crate) struct Page {
     order: Option<String>,
 }
 
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+    has_more: bool,
+    data: &'a [Video<'a>],
+}
+
 /// `GET /v1/videos`: every video of the caller, whatever the dialect that made it. Newest first, or oldest.
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Params(page): Params<Page>) -> Response {
     match page_of(&app, caller, page).await {
-        Ok(body) => Json(body).into_response(),
+        Ok(page) => (JSON, page).into_response(),
         Err(refusal) => refusal.into_response(Dialect::OpenAi),
     }
 }
 
-async fn page_of(app: &App, caller: Caller, page: Page) -> Result<serde_json::Value, Refusal> {
+async fn page_of(app: &App, caller: Caller, page: Page) -> Result<String, Refusal> {
     let ascending = match page.order.as_deref() {
         None | Some("desc") => false,
         Some("asc") => true,
@@ -101,18 +112,15 @@ async fn page_of(app: &App, caller: Caller, page: Page) -> Result<serde_json::Va
     let mut jobs = app.engine.store().jobs(&filter).await?;
     let has_more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
-    let mut videos = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        // What is in memory is ahead of the disk: its progress is not written down each time.
-        let job = app.engine.latest(job);
-        videos.push(openai::render(app, &job));
-    }
-    Ok(json!({
-        "object": "list",
-        "first_id": videos.first().map(|video| &video["id"]),
-        "last_id": videos.last().map(|video| &video["id"]),
-        "has_more": has_more,
-        "data": videos,
+    // What is in memory is ahead of the disk: its progress is not written down each time.
+    let jobs: Vec<Arc<Job>> = jobs.into_iter().map(|job| app.engine.latest(job)).collect();
+    let videos: Vec<Video<'_>> = jobs.iter().map(|job| openai::render(app, job)).collect();
+    Ok(text(&List {
+        object: "list",
+        first_id: videos.first().map(|video| &*video.id),
+        last_id: videos.last().map(|video| &*video.id),
+        has_more,
+        data: &videos,
     }))
 }
 

@@ -19,7 +19,7 @@ use crate::App;
 /// Requests by route, method and status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    method: String,
+    method: &'static str,
     route: String,
     status: u16,
 }
@@ -27,7 +27,7 @@ struct Answered {
 /// Requests by route and method.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Served {
-    method: String,
+    method: &'static str,
     route: String,
 }
 
@@ -79,16 +79,14 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
 /// Counts requests by route, not by path: paths hold ids.
 pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let method = match request.method().as_str() {
-        known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") => known.to_owned(),
-        _ => "other".to_owned(),
-    };
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let method = known.into_iter().find(|known| request.method() == known).unwrap_or("other");
     let began = app.engine.now();
     let response = next.run(request).await;
     let took = app.engine.now().since(began).as_secs_f64();
-    let served = Served { method: method.clone(), route: route.clone() };
+    let served = Served { method, route };
     app.requests.seconds.get_or_create(&served).observe(took);
-    let answered = Answered { method, route, status: response.status().as_u16() };
+    let answered = Answered { method, route: served.route, status: response.status().as_u16() };
     app.requests.answered.get_or_create(&answered).inc();
     response
 }

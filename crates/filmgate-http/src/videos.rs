@@ -69,10 +69,8 @@ impl Incoming {
     ) -> Response {
         let created = async {
             let app = self.app.clone();
-            let render = move |job: &Job| Answer {
-                status: 200,
-                body: dialect.created(&app, job).to_string().into_bytes(),
-            };
+            let render =
+                move |job: &Job| Answer { status: 200, body: dialect.created(&app, job).into_bytes() };
             let (job, memo) = match arrive(&self.app, &self.call(), Meanwhile::ComeBack).await? {
                 Arrival::Repeat(job, memo) => (job, memo),
                 Arrival::New(ticket) => {

@@ -173,17 +173,27 @@ impl Running {
         Ok(key)
     }
 
-    /// Returns when the database is damaged or gone: nothing can be accepted any more.
-    pub async fn until_lost(&self) -> StoreError {
+    /// Returns when nothing can be accepted any more: the database is damaged or gone, which is a [`StoreError`], or
+    /// what is in memory is not to be trusted.
+    pub async fn until_lost(&self) -> anyhow::Error {
         let store = self.engine.store();
-        let look = async {
-            // Where nothing is written, nobody else would notice.
+        let broken = async {
+            // Where nothing is written, nobody else would notice that the database is gone.
             while store.look().is_ok() {
+                if self.engine.is_broken() {
+                    return;
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
+            std::future::pending().await
         };
-        let (lost, ()) = tokio::join!(store.until_lost(), look);
-        lost
+        tokio::select! {
+            lost = store.until_lost() => lost.into(),
+            () = broken => anyhow::anyhow!(
+                "a mistake of filmgate's own left what it has in memory half changed; start it again: it goes on from \
+                 what is on disk, and loses nothing. Please report what the log says of a panic"
+            ),
+        }
     }
 
     /// Stops cleanly: requests and submissions in progress end first.

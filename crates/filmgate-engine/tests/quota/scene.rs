@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -219,6 +220,9 @@ impl Scene {
     }
 }
 
+/// The clock may stand still over a restart: then only chance tells the ids of videos from those before.
+static STARTS: AtomicU64 = AtomicU64::new(0);
+
 async fn start(
     dir: &Path,
     key: &MasterKey,
@@ -258,7 +262,7 @@ async fn start(
     let parts = Parts {
         store: Store::open(&dir.join("test.db"), key).unwrap(),
         timer: Arc::clone(timer) as Arc<dyn Timer>,
-        rng: StdRng::seed_from_u64(1),
+        rng: StdRng::seed_from_u64(STARTS.fetch_add(1, Ordering::Relaxed)),
         media_dir: dir.join("media"),
         link_key: [0; 32],
         works: true,

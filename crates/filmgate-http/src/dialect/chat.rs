@@ -304,7 +304,7 @@ fn chunk(job: &Job, delta: &Value, finish_reason: Option<&str>) -> Value {
         "choices": [{ "index": 0, "delta": delta, "finish_reason": finish_reason }],
     });
     if finish_reason.is_some() {
-        body["filmgate"] = report::report(job);
+        body["filmgate"] = json!(report::report(job));
     }
     body
 }

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use filmgate_domain::{Job, JobId};
 use filmgate_engine::Request;
 use filmgate_store::Answer;
-use http::HeaderMap;
-use serde_json::Value;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
 
 use crate::App;
 use crate::auth::Caller;
@@ -58,18 +59,18 @@ impl Dialect {
     }
 
     /// A job as a status request in this dialect shows it.
-    pub(crate) fn render(self, app: &App, job: &Job) -> Value {
+    pub(crate) fn render(self, app: &App, job: &Job) -> String {
         match self {
-            Dialect::OpenAi => openai::render(app, job),
-            Dialect::Xai => xai::render(app, job),
+            Dialect::OpenAi => text(&openai::render(app, job)),
+            Dialect::Xai => text(&xai::render(app, job)),
         }
     }
 
     /// What a creation request is answered with.
-    pub(crate) fn created(self, app: &App, job: &Job) -> Value {
+    pub(crate) fn created(self, app: &App, job: &Job) -> String {
         match self {
-            Dialect::OpenAi => openai::render(app, job),
-            Dialect::Xai => xai::created(job),
+            Dialect::OpenAi => text(&openai::render(app, job)),
+            Dialect::Xai => text(&xai::created(job)),
         }
     }
 
@@ -98,6 +99,15 @@ impl Dialect {
         }
     }
 }
+
+/// The JSON of an answer.
+pub(crate) fn text(answer: &impl Serialize) -> String {
+    serde_json::to_string(answer).expect("answers are plain data")
+}
+
+/// What it is called in headers.
+pub(crate) const JSON: [(HeaderName, HeaderValue); 1] =
+    [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
 /// The dialect and the job that a spelled id stands for: `video_` + 32 hex, or a hyphenated UUID.
 pub(crate) fn spelling(text: &str) -> Option<(Dialect, JobId)> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use filmgate_domain::{AspectRatio, Job, JobId, JobState, Mode, Resolution, Role, Seconds, Shape};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::App;
-use crate::dialect::{Draft, Names, choice, report};
+use crate::dialect::report::{self, Report};
+use crate::dialect::{Draft, JSON, Names, choice, text};
 use crate::fields::Fields;
 use crate::inputs::Given;
 use crate::refusal::{Refusal, bad_spec};
@@ -113,8 +113,33 @@ pub(crate) fn of_size(size: &str) -> Option<(AspectRatio, Resolution)> {
     AspectRatio::ALL.into_iter().find(fits).map(|aspect_ratio| (aspect_ratio, resolution))
 }
 
-/// The Video object: always all 13 fields, with the types that strict clients want.
-pub(crate) fn render(app: &App, job: &Job) -> Value {
+/// The Video object: always all 13 fields, with the types that strict clients want, and what filmgate adds.
+#[derive(Serialize)]
+pub(crate) struct Video<'a> {
+    pub(crate) id: String,
+    object: &'static str,
+    model: &'a str,
+    status: &'static str,
+    progress: u8,
+    created_at: i64,
+    completed_at: Option<i64>,
+    expires_at: Option<i64>,
+    prompt: &'a str,
+    size: String,
+    seconds: String,
+    remixed_from_video_id: Option<String>,
+    error: Option<Error<'a>>,
+    filmgate: Report<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+/// A job as the Video object.
+pub(crate) fn render<'a>(app: &App, job: &'a Job) -> Video<'a> {
     let status = match job.state {
         JobState::Queued | JobState::Reserved | JobState::Submitting => "queued",
         JobState::Running | JobState::Delivering => "in_progress",
@@ -122,34 +147,31 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
         JobState::Failed => "failed",
     };
     let completed_at = job.finished_at.filter(|_| job.state == JobState::Completed);
-    let (size, seconds) = match &job.delivered {
-        Some(file) => (format!("{}x{}", file.width, file.height), (file.duration_ms + 500) / 1000),
-        None => {
-            let (width, height) = job.spec.shape.usual_size();
-            (format!("{width}x{height}"), u64::from(job.spec.shape.seconds.get()))
-        }
+    let ((width, height), seconds) = match &job.delivered {
+        Some(file) => ((file.width, file.height), (file.duration_ms + 500) / 1000),
+        None => (job.spec.shape.usual_size(), u64::from(job.spec.shape.seconds.get())),
     };
-    json!({
-        "id": spell(job.id),
-        "object": "video",
-        "model": job.spec.model,
-        "status": status,
-        "progress": job.progress,
-        "created_at": job.created_at.as_seconds(),
-        "completed_at": completed_at.map(|at| at.as_seconds()),
-        "expires_at": completed_at.map(|at| app.engine.kept_until(at).as_seconds()),
-        "prompt": job.spec.prompt,
-        "size": size,
-        "seconds": seconds.to_string(),
-        "remixed_from_video_id": job.spec.source_job().map(spell),
-        "error": job.failure.as_ref().map(|f| json!({ "code": f.code, "message": f.message })),
-        "filmgate": report::report(job),
-    })
+    Video {
+        id: spell(job.id),
+        object: "video",
+        model: &job.spec.model,
+        status,
+        progress: job.progress,
+        created_at: job.created_at.as_seconds(),
+        completed_at: completed_at.map(|at| at.as_seconds()),
+        expires_at: completed_at.map(|at| app.engine.kept_until(at).as_seconds()),
+        prompt: &job.spec.prompt,
+        size: format!("{width}x{height}"),
+        seconds: seconds.to_string(),
+        remixed_from_video_id: job.spec.source_job().map(spell),
+        error: job.failure.as_ref().map(|f| Error { code: &f.code, message: &f.message }),
+        filmgate: report::report(job),
+    }
 }
 
 /// 200 with the Video object.
 pub(crate) fn respond(app: &App, job: &Arc<Job>) -> Response {
-    (headers(job), Json(render(app, job))).into_response()
+    (headers(job), JSON, text(&render(app, job))).into_response()
 }
 
 /// Those of any job, and when to ask again.

@@ -1,8 +1,8 @@
 //! What filmgate tells about a job beyond what the dialects can say: the `filmgate` object and headers.
 
-use filmgate_domain::{Attempt, Job, Shape};
+use filmgate_domain::{Attempt, Delivered, Job, JobState, Outcome, Route, Shape, Verdict};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// The pool of the current attempt.
 pub(crate) const POOL: HeaderName = HeaderName::from_static("x-filmgate-pool");
@@ -10,38 +10,68 @@ pub(crate) const POOL: HeaderName = HeaderName::from_static("x-filmgate-pool");
 pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-filmgate-route");
 
 /// Pool, route, why, asked, sent, delivered, verdict, and every attempt.
-pub(crate) fn report(job: &Job) -> Value {
-    let current = job.attempt();
-    let shortfalls = job.delivered.as_ref().map(|delivered| delivered.shortfalls(&job.spec.shape));
-    let missing: Option<Vec<String>> = shortfalls.map(|s| s.iter().map(ToString::to_string).collect());
-    json!({
-        "state": job.state,
-        "pool": current.map(|a| &*a.pool),
-        "route": current.map(|a| a.route),
-        "reason": current.map(|a| &*a.reason).filter(|reason| !reason.is_empty()),
-        "asked": shape(&job.spec.shape),
-        "sent": current.map(|a| shape(&a.sent)),
-        "delivered": job.delivered.as_ref().map(|d| json!({
-            "width": d.width, "height": d.height, "seconds": d.duration_ms as f64 / 1000.0,
-            "codec": d.codec, "bytes": d.bytes, "sha256": d.sha256,
-        })),
-        "verdict": job.verdict(),
-        "shortfalls": missing.unwrap_or_default(),
-        "routes": job.attempts.iter().map(route).collect::<Vec<_>>(),
-    })
+#[derive(Serialize)]
+pub(crate) struct Report<'a> {
+    state: JobState,
+    pool: Option<&'a str>,
+    route: Option<Route>,
+    reason: Option<&'a str>,
+    asked: Shape,
+    sent: Option<Shape>,
+    delivered: Option<File<'a>>,
+    verdict: Option<Verdict>,
+    shortfalls: Vec<String>,
+    routes: Vec<Try<'a>>,
 }
 
-fn route(attempt: &Attempt) -> Value {
-    json!({
-        "n": attempt.n, "pool": attempt.pool, "route": attempt.route, "sent": shape(&attempt.sent),
-        "outcome": attempt.outcome, "error": attempt.error,
-    })
+/// What came, as it was measured.
+#[derive(Serialize)]
+struct File<'a> {
+    width: u32,
+    height: u32,
+    seconds: f64,
+    codec: &'a str,
+    bytes: u64,
+    sha256: &'a str,
 }
 
-fn shape(shape: &Shape) -> Value {
-    json!({
-        "resolution": shape.resolution, "seconds": shape.seconds, "aspect_ratio": shape.aspect_ratio,
-    })
+/// One attempt, without what is the operator's own.
+#[derive(Serialize)]
+struct Try<'a> {
+    n: u32,
+    pool: &'a str,
+    route: Route,
+    sent: Shape,
+    outcome: Option<Outcome>,
+    error: Option<&'a str>,
+}
+
+pub(crate) fn report(job: &Job) -> Report<'_> {
+    let (current, delivered) = (job.attempt(), job.delivered.as_ref());
+    let shortfalls = delivered.map(|file| file.shortfalls(&job.spec.shape)).unwrap_or_default();
+    Report {
+        state: job.state,
+        pool: current.map(|attempt| &*attempt.pool),
+        route: current.map(|attempt| attempt.route),
+        reason: current.map(|attempt| &*attempt.reason).filter(|reason| !reason.is_empty()),
+        asked: job.spec.shape,
+        sent: current.map(|attempt| attempt.sent),
+        delivered: delivered.map(file),
+        verdict: job.verdict(),
+        shortfalls: shortfalls.iter().map(ToString::to_string).collect(),
+        routes: job.attempts.iter().map(of_attempt).collect(),
+    }
+}
+
+fn file(delivered: &Delivered) -> File<'_> {
+    let Delivered { width, height, duration_ms, codec, bytes, sha256 } = delivered;
+    let seconds = *duration_ms as f64 / 1000.0;
+    File { width: *width, height: *height, seconds, codec, bytes: *bytes, sha256 }
+}
+
+fn of_attempt(attempt: &Attempt) -> Try<'_> {
+    let Attempt { n, pool, route, sent, outcome, error, .. } = attempt;
+    Try { n: *n, pool, route: *route, sent: *sent, outcome: *outcome, error: error.as_deref() }
 }
 
 /// Headers that describe the current attempt.

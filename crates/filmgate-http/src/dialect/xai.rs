@@ -140,7 +140,7 @@ pub(crate) fn render(app: &App, job: &Job) -> Value {
     if let Some(ticks) = job.attempt().and_then(|a| a.cost_ticks).filter(|_| job.state.is_final()) {
         body["usage"] = json!({ "cost_in_usd_ticks": ticks });
     }
-    body["filmgate"] = report::report(job);
+    body["filmgate"] = json!(report::report(job));
     body
 }
 

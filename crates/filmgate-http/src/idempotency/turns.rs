@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 /// Requests that are here and not on disk yet. Cloning it is cheap; all clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<Held>>);
+pub(crate) struct Turns(Arc<Mutex<InHand>>);
 
-type Held = HashMap<Identity, Arc<Earlier>>;
+type InHand = HashMap<Identity, Arc<Earlier>>;
 
 /// What two requests have in common of which one repeats the other.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -20,14 +20,21 @@ pub(super) enum Identity {
     Body(CallerId, [u8; 32]),
 }
 
-/// Requests that others wait for. Closed when the last of them is done.
-pub(super) type Earlier = watch::Sender<()>;
+/// Requests that others wait for: several that do not repeat each other, or one alone. Closed when the last of them is
+/// done.
+pub(super) type Earlier = watch::Sender<Held>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Together,
+    Alone,
+}
 
 /// A request that others wait for, until this is dropped.
 pub(super) struct Turn {
     turns: Turns,
     identity: Identity,
-    held: Option<watch::Receiver<()>>,
+    held: Option<watch::Receiver<Held>>,
 }
 
 impl Turns {
@@ -36,18 +43,22 @@ impl Turns {
         let mut turns = self.0.lock().expect("no panic under this lock");
         match turns.get(&identity) {
             Some(earlier) => Err(Arc::clone(earlier)),
-            None => Ok(self.hold(&mut turns, identity)),
+            None => Ok(self.hold(&mut turns, identity, Held::Alone)),
         }
     }
 
-    /// Takes the turn together with whoever has it.
-    pub(super) fn share(&self, identity: Identity) -> Turn {
+    /// Takes the turn together with whoever has it, unless that is one alone.
+    pub(super) fn share(&self, identity: Identity) -> Result<Turn, Arc<Earlier>> {
         let mut turns = self.0.lock().expect("no panic under this lock");
-        self.hold(&mut turns, identity)
+        match turns.get(&identity) {
+            Some(retry) if *retry.borrow() == Held::Alone => Err(Arc::clone(retry)),
+            _ => Ok(self.hold(&mut turns, identity, Held::Together)),
+        }
     }
 
-    fn hold(&self, turns: &mut Held, identity: Identity) -> Turn {
-        let held = turns.entry(identity.clone()).or_default().subscribe();
+    fn hold(&self, turns: &mut InHand, identity: Identity, how: Held) -> Turn {
+        let made = || Arc::new(watch::Sender::new(how));
+        let held = turns.entry(identity.clone()).or_insert_with(made).subscribe();
         Turn { turns: self.clone(), identity, held: Some(held) }
     }
 }
@@ -70,7 +81,8 @@ mod tests {
     async fn a_turn_is_over_when_the_last_who_has_it_is_done() {
         let turns = Turns::default();
         let of_body = |n| Identity::Body(CallerId(1), [n; 32]);
-        let (one, two) = (turns.share(of_body(1)), turns.share(of_body(1)));
+        let share = || turns.share(of_body(1)).expect("it can be shared");
+        let (one, two) = (share(), share());
         let _other = turns.take(of_body(2)).expect("another body");
         let earlier = turns.take(of_body(1)).err().expect("it is taken");
         let waiting = tokio::spawn(async move { earlier.closed().await });
@@ -82,6 +94,7 @@ mod tests {
         waiting.await.unwrap();
         let again = turns.take(of_body(1)).expect("it is free");
         assert!(turns.take(of_body(1)).is_err());
+        assert!(turns.share(of_body(1)).is_err(), "it was overtaken by its own repetition");
         drop(again);
         assert_eq!(turns.0.lock().unwrap().len(), 1, "nothing stays behind");
     }

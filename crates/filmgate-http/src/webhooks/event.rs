@@ -48,7 +48,7 @@ pub(crate) struct Event {
 impl Event {
     /// The end of a job.
     pub(crate) fn ended(app: &App, delivery: &Delivery, job: &Job) -> Self {
-        let mut video = openai::render(app, job);
+        let mut video = json!(openai::render(app, job));
         let mut data = Map::new();
         for key in OF_VIDEO {
             data.insert(key.to_owned(), video[key].take());

@@ -38,7 +38,7 @@ pub(super) async fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCod
     if let Some(error) = lost {
         tracing::error!(%error, "nothing is accepted any more; filmgate ends");
         running.stop().await;
-        return Err(error.into());
+        return Err(error);
     }
     // Whoever does not read this any more loses nothing.
     let _ = out::print("stopping; press Ctrl-C again to stop at once");

@@ -201,7 +201,7 @@ async fn slow_killed_fifty_times_while_files_come_in_no_part_of_one_is_served_an
         begun.elapsed(),
         ids.len()
     );
-    assert!(in_the_middle >= 10 && served >= 10 && most > 6, "that was too easy");
+    assert!(in_the_middle >= 5 && served >= 5 && most > 6, "that was too easy");
     assert!(books::generations(&app).values().all(|times| *times == 1));
     books::balance(&app).await;
     assert_eq!(files_in(&app.data_dir()), beside);
