@@ -41,7 +41,9 @@ pub(crate) fn run(here: &Workspace, quick: bool) -> Result<(), String> {
             let traces = if quick { Ok(()) } else { run(runner.tests_of_traces(here)) };
             let tests = run(runner.tests(here, quick));
             let simulated = simulation.map(|simulation| simulation.join().expect("no panic in it"));
-            docs.and(traces).and(tests).and(simulated.unwrap_or(Ok(())))
+            let failed = [docs, traces, tests, simulated.unwrap_or(Ok(()))];
+            let failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
+            if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
         })
     });
 

@@ -84,9 +84,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 /// Runs the command while another has the terminal, and the processors first: it tells what it wrote when it has ended.
 pub(crate) fn run_aside(here: &Workspace, command: &Command) -> Result<(), String> {
-    let mut last = here.command(if cfg!(unix) { "nice" } else { "cmd" });
-    last.args(if cfg!(unix) { ["-n", "19"].as_slice() } else { &["/c"] });
-    last.arg(command.get_program()).args(command.get_args());
+    let mut last = if cfg!(unix) { here.command("nice") } else { here.command(command.get_program()) };
+    if cfg!(unix) {
+        last.args(["-n", "19"]).arg(command.get_program());
+    }
+    last.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => last.env(name, value),
@@ -96,8 +98,15 @@ pub(crate) fn run_aside(here: &Workspace, command: &Command) -> Result<(), Strin
     let shown = shown(command);
     let output = last.output().map_err(|e| format!("`{shown}` did not start: {e}"))?;
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    eprintln!("$ {shown}\n{}{}", told(&output.stderr), told(&output.stdout));
-    if output.status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {}", output.status)) }
+    let (errors, told) = (told(&output.stderr), told(&output.stdout));
+    eprintln!("$ {shown}\n{errors}{told}");
+    if output.status.success() {
+        return Ok(());
+    }
+    // By now it stands far above, among the words of the others.
+    let lines: Vec<&str> = errors.lines().chain(told.lines()).collect();
+    let last = lines[lines.len().saturating_sub(60)..].join("\n");
+    Err(format!("`{shown}` ended with {}:\n{last}", output.status))
 }
 
 /// Runs the command and returns what it wrote on its standard output.

@@ -95,8 +95,9 @@ impl Engine {
         // Work of its own: a client that hangs up here must not leave a reservation or a job behind.
         let (engine, (tell, admitted)) = (self.clone(), oneshot::channel());
         self.work(async move {
-            let _until_it_is_a_job = arrival;
-            let _ = tell.send(engine.write_down(job, held, request).await);
+            let written = engine.write_down(job, held, request).await;
+            drop(arrival);
+            let _ = tell.send(written);
         });
         admitted.await.map_err(|_| AdmitError::Stopping)?
     }

@@ -1,9 +1,9 @@
 //! Work that comes last: taking videos in, and bringing them on their way.
 //!
 //! A runtime polls what is ready in the order in which it became so. Under a flood of new videos, whoever merely asks
-//! how one is doing would stand behind hundreds of tasks of theirs. Here all these tasks have a queue of their own,
-//! which takes one place in the queue of each of the runtime's threads, for a few polls; then everybody else who is
-//! ready comes first.
+//! how one is doing would stand behind hundreds of tasks of theirs. Here all these have a queue of their own, and few
+//! drivers that work on it: each for a few polls, and then again when its thread has nothing else to do, or has done
+//! much else.
 
 use std::sync::{Arc, Weak};
 
@@ -14,23 +14,22 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// nobody notices the wait.
 const POLLS_IN_A_TURN: usize = 8;
 
-/// The queue of work that comes last. Cloning it is cheap; all clones are the same queue.
-#[derive(Clone)]
+/// The queue of work that comes last.
 pub struct Background {
     /// Its drivers own it. They end with the runtime, and with them all work that is left, as if each piece were a task
     /// of the runtime; what is owned by work that holds this queue would never end.
     executor: Weak<Executor<'static>>,
-    _drivers: Arc<DropGuard>,
+    _drivers: DropGuard,
 }
 
 impl Background {
-    /// Has one driver on each thread of the runtime, until the last clone is dropped.
+    /// Has as many drivers as the runtime has threads, until it is dropped.
     pub(crate) fn start() -> Self {
         let (executor, over) = (Arc::new(Executor::new()), CancellationToken::new());
         for _ in 0..tokio::runtime::Handle::current().metrics().num_workers() {
             tokio::spawn(over.clone().run_until_cancelled_owned(drive(Arc::clone(&executor))));
         }
-        Self { executor: Arc::downgrade(&executor), _drivers: Arc::new(over.drop_guard()) }
+        Self { executor: Arc::downgrade(&executor), _drivers: over.drop_guard() }
     }
 
     /// Has something done for which nobody waits.
@@ -42,11 +41,14 @@ impl Background {
 
     /// Does something that comes last. Dropping this ends it; it panics as the work does.
     pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        let Some(task) = self.executor.upgrade().map(|executor| executor.spawn(work)) else {
-            // The runtime is ending.
-            return std::future::pending().await;
-        };
-        task.await
+        let task = self.executor.upgrade().map(|executor| executor.spawn(work).fallible());
+        if let Some(task) = task
+            && let Some(done) = task.await
+        {
+            return done;
+        }
+        // The runtime is ending.
+        std::future::pending().await
     }
 }
 
@@ -90,9 +92,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_its_own_work_only() {
-        let background = Background::start();
+        let background = Arc::new(Background::start());
         background.spawn(async { panic!("nobody waits for this") });
-        let work = background.clone();
+        let work = Arc::clone(&background);
         let waiting =
             tokio::spawn(async move { work.run(async { panic!("somebody waits for this") }).await });
         assert!(waiting.await.is_err_and(|error| error.is_panic()));
@@ -117,8 +119,8 @@ mod tests {
         let held = Arc::new(());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
-            let (background, holding) = (Background::start(), Arc::clone(&held));
-            let inside = background.clone();
+            let (background, holding) = (Arc::new(Background::start()), Arc::clone(&held));
+            let inside = Arc::clone(&background);
             background.spawn(async move {
                 let _both = (inside, holding);
                 std::future::pending::<()>().await;

@@ -386,9 +386,11 @@ impl Engine {
     /// Whether a panic left what is in memory half changed: a defect, after which nothing can be admitted any more and
     /// only a start from what is on disk helps.
     pub fn is_broken(&self) -> bool {
-        let Inner { desk, unfinished, recent, scheduler, limits, arrivals, claims, .. } = &*self.inner;
-        let own = desk.is_poisoned() || unfinished.is_poisoned() || recent.is_poisoned();
-        own || scheduler.is_broken() || limits.is_broken() || arrivals.is_broken() || claims.is_broken()
+        let Inner { desk, unfinished, recent, retired, scheduler, limits, arrivals, claims, minutes, .. } =
+            &*self.inner;
+        let own = [desk.is_poisoned(), unfinished.is_poisoned(), recent.is_poisoned(), retired.is_poisoned()];
+        let theirs = [scheduler.is_broken(), limits.is_broken(), arrivals.is_broken(), claims.is_broken()];
+        own.contains(&true) || theirs.contains(&true) || minutes.is_broken()
     }
 
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -26,6 +26,10 @@ pub(crate) struct Minutes {
 }
 
 impl Minutes {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.counted.is_poisoned()
+    }
+
     /// Counts a job that has just come to its end.
     pub(crate) fn note(&self, job: &Job, now: Timestamp) {
         if !job.state.is_final() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use filmgate_domain::{Job, JobState};
+use filmgate_domain::{Job, JobId, JobState};
 use futures_util::Stream;
 use http::Uri;
 use tokio::sync::watch;
@@ -28,6 +28,10 @@ pub(crate) const LONGEST_WAIT: u64 = 50;
 /// How long a client does well to wait before it asks again, when filmgate is being stopped.
 const COME_BACK: Duration = Duration::from_secs(1);
 
+/// How often a job is looked for that is written down and cannot be followed, and how long after each other.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 /// Waits until the job ends, or filmgate does, or the time is up. The job goes on, whoever waits.
 pub(crate) async fn wait(
     app: &App,
@@ -45,14 +49,29 @@ pub(crate) async fn wait(
     Ok(latest.unwrap_or(job))
 }
 
-async fn until_end(app: &App, job: filmgate_domain::JobId, closing: &CancellationToken) {
-    let Some(mut changes) = app.engine.follow(job) else { return };
+async fn until_end(app: &App, job: JobId, closing: &CancellationToken) {
+    let Some(mut changes) = changes_of(app, job).await else { return };
     loop {
         let is_final = changes.borrow_and_update().state.is_final();
         if is_final || !changed(&mut changes, closing).await {
             return;
         }
     }
+}
+
+/// What becomes of a job from now on; nothing, if it is at its end. One that was written down just now may not be in
+/// memory yet, where it can be followed.
+async fn changes_of(app: &App, job: JobId) -> Option<watch::Receiver<Arc<Job>>> {
+    for _ in 0..LOOKS {
+        if let Some(changes) = app.engine.follow(job) {
+            return Some(changes);
+        }
+        if app.engine.job(job).await.ok()??.state.is_final() {
+            return None;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    None
 }
 
 /// False when there will be no more changes while this process lives.
@@ -76,9 +95,11 @@ pub(crate) async fn events(
     let found = async { Ok((app.find(caller, &id).await?, app.stream(caller)?)) };
     match found.await {
         Ok((job, place)) => {
+            let changes = changes_of(&app, job.id).await;
             let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
             let headers = report::headers(&job);
-            (headers, Sse::new(stream(app, job, dialect, closing, place)).keep_alive(ping)).into_response()
+            (headers, Sse::new(stream(app, (job, changes), dialect, closing, place)).keep_alive(ping))
+                .into_response()
         }
         Err(refusal) => Refusal::into_response(refusal, dialect),
     }
@@ -98,12 +119,11 @@ struct Following {
 
 fn stream(
     app: App,
-    job: Arc<Job>,
+    (job, changes): (Arc<Job>, Option<watch::Receiver<Arc<Job>>>),
     dialect: Dialect,
     closing: Closing,
     place: Taken,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let changes = app.engine.follow(job.id);
     let start = Following { app, dialect, closing, changes, job, told: None, ended: false, _place: place };
     futures_util::stream::unfold(start, |mut following| async move {
         let event = following.next().await?;

@@ -56,24 +56,29 @@ pub(crate) async fn arrive(app: &App, call: &Call<'_>, meanwhile: Meanwhile) -> 
     let fingerprint = fingerprint(call);
     if let Some(key) = key(call.headers)? {
         let scope = Scope { caller: call.caller.0, path: call.path.into(), key: key.into() };
-        return arrive_with_key(app, scope, fingerprint, meanwhile).await;
+        return arrive_with_key(app, call, scope, fingerprint, meanwhile).await;
     }
     let Some(count) = retry_count(call.headers) else {
         // Nobody will say that it repeats this one.
         return Ok(Arrival::New(Ticket { fingerprint, scope: None, turn: None }));
     };
-    let mut is_a_repeat = count > 0;
+    let mut joins = count > 0;
     let turn = loop {
         let identity = Identity::Body(call.caller.0, fingerprint);
-        match if is_a_repeat { app.turns.take(identity) } else { app.turns.share(identity) } {
+        let taken = if count == 0 {
+            app.turns.share(identity, call.came)
+        } else {
+            app.turns.take(identity, call.came)
+        };
+        match taken {
             Ok(turn) => break turn,
-            Err(earlier) => earlier.closed().await,
+            Err(other) => other.closed().await,
         }
-        // A first request that finds another alone in its place was overtaken, on its way here, by its own repetition.
-        is_a_repeat = true;
+        // A first request waits only for a repetition of itself that has overtaken it.
+        joins = true;
     };
-    if is_a_repeat && let Some(job) = app.engine.joinable(call.caller.0, fingerprint).await? {
-        log(&job, "joined by an identical retry");
+    if joins && let Some(job) = app.engine.joinable(call.caller.0, fingerprint).await? {
+        log(&job, "joined by an identical request");
         return Ok(Arrival::Repeat(job, Memo::default()));
     }
     Ok(Arrival::New(Ticket { fingerprint, scope: None, turn: Some(turn) }))
@@ -81,19 +86,16 @@ pub(crate) async fn arrive(app: &App, call: &Call<'_>, meanwhile: Meanwhile) -> 
 
 async fn arrive_with_key(
     app: &App,
+    call: &Call<'_>,
     scope: Scope,
     fingerprint: [u8; 32],
     meanwhile: Meanwhile,
 ) -> Result<Arrival, Refusal> {
     let turn = loop {
-        // Whoever waits for the video's end needs more than what is on disk: a job that can be followed, which is there
-        // when its request gives up the turn.
-        if meanwhile == Meanwhile::ComeBack
-            && let Some(known) = remembered(app, &scope, fingerprint).await?
-        {
+        if let Some(known) = remembered(app, &scope, fingerprint).await? {
             return Ok(known);
         }
-        match app.turns.take(Identity::Key(scope.clone())) {
+        match app.turns.take(Identity::Key(scope.clone()), call.came) {
             Ok(turn) => break turn,
             // Whether it has the same body does not matter: it may be refused yet, and the key stay free.
             Err(_) if meanwhile == Meanwhile::ComeBack => return Err(in_progress()),
@@ -286,6 +288,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::load::Came;
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
@@ -303,7 +306,7 @@ mod tests {
     fn fingerprint_of(path: &str, content_type: &str, body: &[u8]) -> [u8; 32] {
         let headers = headers(&[("content-type", content_type)]);
         let caller = crate::auth::Caller(CallerId(1));
-        fingerprint(&Call { caller, path, headers: &headers, body })
+        fingerprint(&Call { caller, path, headers: &headers, body, came: Came(0) })
     }
 
     fn of_form(boundary: &str, content_type: &str, text: &str) -> [u8; 32] {

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::App;
 use crate::auth::Caller;
 use crate::dialect::openai::{self, Video};
-use crate::dialect::{Dialect, JSON, spelling, text, xai};
+use crate::dialect::{Dialect, spelling, xai};
 use crate::extract::{Name, Params};
 use crate::follow::{LONGEST_WAIT, wait};
 use crate::refusal::{Refusal, SHOULD_RETRY};
@@ -87,12 +87,12 @@ struct List<'a> {
 /// `GET /v1/videos`: every video of the caller, whatever the dialect that made it. Newest first, or oldest.
 pub(crate) async fn list(State(app): State<App>, caller: Caller, Params(page): Params<Page>) -> Response {
     match page_of(&app, caller, page).await {
-        Ok(page) => (JSON, page).into_response(),
+        Ok(page) => page,
         Err(refusal) => refusal.into_response(Dialect::OpenAi),
     }
 }
 
-async fn page_of(app: &App, caller: Caller, page: Page) -> Result<String, Refusal> {
+async fn page_of(app: &App, caller: Caller, page: Page) -> Result<Response, Refusal> {
     let ascending = match page.order.as_deref() {
         None | Some("desc") => false,
         Some("asc") => true,
@@ -115,13 +115,14 @@ async fn page_of(app: &App, caller: Caller, page: Page) -> Result<String, Refusa
     // What is in memory is ahead of the disk: its progress is not written down each time.
     let jobs: Vec<Arc<Job>> = jobs.into_iter().map(|job| app.engine.latest(job)).collect();
     let videos: Vec<Video<'_>> = jobs.iter().map(|job| openai::render(app, job)).collect();
-    Ok(text(&List {
+    let list = List {
         object: "list",
         first_id: videos.first().map(|video| &*video.id),
         last_id: videos.last().map(|video| &*video.id),
         has_more,
         data: &videos,
-    }))
+    };
+    Ok(Json(list).into_response())
 }
 
 /// Ids sort by the time they were made, so a page goes on after any id, also one that was deleted meanwhile.

@@ -4,6 +4,7 @@
 //! One key may have half of each, so that no client takes all.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -34,15 +35,25 @@ pub struct RequestLimits {
 /// what is large.
 pub(crate) const SMALL_BODY: u64 = 64 * 1024;
 
+/// Which of two requests that make videos came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Came(pub(crate) u64);
+
 /// What is in use. Cloning shares it.
 #[derive(Clone, Default)]
 pub(crate) struct Load {
+    came: Arc<AtomicU64>,
     creations: Shares,
     streams: Shares,
     body_memory: Shares,
 }
 
 impl App {
+    /// The place of a request that comes now.
+    pub(crate) fn comes(&self) -> Came {
+        Came(self.load.came.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A place for a request that makes a video.
     pub(crate) fn creation(&self, Caller(caller): Caller) -> Result<Taken, Refusal> {
         let allowed = self.settings.load().requests.max_creations;
@@ -90,7 +101,9 @@ impl App {
 }
 
 /// Has requests that make videos come after all others: whoever asks how one is doing does not wait for them.
-pub(crate) async fn after_others(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Some of them overtake others then, so what came first is noted here.
+pub(crate) async fn after_others(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(app.comes());
     app.engine.background().run(next.run(request)).await
 }
 

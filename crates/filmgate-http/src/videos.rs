@@ -17,7 +17,7 @@ use crate::dialect::{Call, Dialect, Draft, Names, admit, openai, xai};
 use crate::extract::{self, BodyLimit, Name};
 use crate::fields::Fields;
 use crate::idempotency::{self, Arrival, Meanwhile, Memo, arrive};
-use crate::load::Taken;
+use crate::load::{Came, Taken};
 use crate::refusal::Refusal;
 use crate::serve::Closing;
 
@@ -28,6 +28,7 @@ pub(crate) struct Incoming {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+    came: Came,
     /// Its share of what there is, until the video is admitted.
     _held: (Taken, Option<Taken>),
 }
@@ -43,14 +44,16 @@ impl FromRequest<App> for Incoming {
         let place = app.creation(caller).map_err(refuse)?;
         let limit = BodyLimit::of(&parts.extensions);
         let (body, memory) = extract::read(app, body, limit, Some(caller)).await.map_err(refuse)?;
+        let came = parts.extensions.get().copied().unwrap_or_else(|| app.comes());
         let Parts { uri, headers, .. } = parts;
-        Ok(Self { app: app.clone(), caller, uri, headers, body, _held: (place, memory) })
+        Ok(Self { app: app.clone(), caller, uri, headers, body, came, _held: (place, memory) })
     }
 }
 
 impl Incoming {
     fn call(&self) -> Call<'_> {
-        Call { caller: self.caller, path: self.uri.path(), headers: &self.headers, body: &self.body }
+        let Self { caller, uri, headers, body, came, .. } = self;
+        Call { caller: *caller, path: uri.path(), headers, body, came: *came }
     }
 
     async fn fields(&self) -> Result<Fields, Refusal> {

@@ -15,14 +15,14 @@ use std::sync::Arc;
 use filmgate_domain::{Job, JobId};
 use filmgate_engine::Request;
 use filmgate_store::Answer;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use serde::Serialize;
 
 use crate::App;
 use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::{Memo, Ticket};
+use crate::load::Came;
 use crate::refusal::Refusal;
 use crate::webhooks;
 
@@ -101,13 +101,9 @@ impl Dialect {
 }
 
 /// The JSON of an answer.
-pub(crate) fn text(answer: &impl Serialize) -> String {
+fn text(answer: &impl Serialize) -> String {
     serde_json::to_string(answer).expect("answers are plain data")
 }
-
-/// What it is called in headers.
-pub(crate) const JSON: [(HeaderName, HeaderValue); 1] =
-    [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
 /// The dialect and the job that a spelled id stands for: `video_` + 32 hex, or a hyphenated UUID.
 pub(crate) fn spelling(text: &str) -> Option<(Dialect, JobId)> {
@@ -128,6 +124,7 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
+    pub(crate) came: Came,
 }
 
 /// Admits what a draft describes: looks at what it is made from, and hands it to the engine. `render` gives the

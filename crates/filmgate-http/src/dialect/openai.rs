@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use filmgate_domain::{AspectRatio, Job, JobId, JobState, Mode, Resolution, Role, Seconds, Shape};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::App;
 use crate::dialect::report::{self, Report};
-use crate::dialect::{Draft, JSON, Names, choice, text};
+use crate::dialect::{Draft, Names, choice};
 use crate::fields::Fields;
 use crate::inputs::Given;
 use crate::refusal::{Refusal, bad_spec};
@@ -171,7 +172,7 @@ pub(crate) fn render<'a>(app: &App, job: &'a Job) -> Video<'a> {
 
 /// 200 with the Video object.
 pub(crate) fn respond(app: &App, job: &Arc<Job>) -> Response {
-    (headers(job), JSON, text(&render(app, job))).into_response()
+    (headers(job), Json(render(app, job))).into_response()
 }
 
 /// Those of any job, and when to ask again.

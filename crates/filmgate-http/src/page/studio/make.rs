@@ -46,7 +46,7 @@ async fn order(app: &App, by: By, wish: &Wish, file: Option<Bytes>) -> Result<Ar
     let mut body = serde_json::to_vec(&wish.texts()).unwrap_or_default();
     body.extend(file.as_deref().unwrap_or_default());
     let headers = once(&wish.request, &body);
-    let call = Call { caller, path: "/admin/studio", headers: &headers, body: &body };
+    let call = Call { caller, path: "/admin/studio", headers: &headers, body: &body, came: app.comes() };
     let job = match arrive(app, &call, Meanwhile::Wait).await? {
         Arrival::Repeat(job, _) => job,
         Arrival::New(ticket) => {
