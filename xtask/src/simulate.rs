@@ -17,8 +17,8 @@ pub(crate) fn run(here: &Workspace, first: u64, seeds: u64) -> Result<(), String
 
 /// Runs what every test run simulates, in the time that the other tests leave: many of these only wait.
 pub(crate) fn aside(here: &Workspace) -> Result<(), String> {
-    let simulated = workspace::run_aside(here, &command(here, 0, USUAL));
-    simulated.and(workspace::run_aside(here, &histories(here)))
+    let simulated = workspace::run_aside(command(here, 0, USUAL));
+    simulated.and(workspace::run_aside(histories(here)))
 }
 
 /// The token manager against its model, in the same build.

@@ -83,20 +83,13 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// Runs the command while another has the terminal, and the processors first: it tells what it wrote when it has ended.
-pub(crate) fn run_aside(here: &Workspace, command: &Command) -> Result<(), String> {
-    let mut last = if cfg!(unix) { here.command("nice") } else { here.command(command.get_program()) };
-    if cfg!(unix) {
-        last.args(["-n", "19"]).arg(command.get_program());
-    }
-    last.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => last.env(name, value),
-            None => last.env_remove(name),
-        };
-    }
-    let shown = shown(command);
-    let output = last.output().map_err(|e| format!("`{shown}` did not start: {e}"))?;
+pub(crate) fn run_aside(mut command: Command) -> Result<(), String> {
+    let shown = shown(&command);
+    let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = started.map_err(|e| format!("`{shown}` did not start: {e}"))?;
+    // What it starts comes last, too. Without such a tool, it merely takes its share.
+    let _ = Command::new("renice").args(["-n", "19", "-p", &child.id().to_string()]).output();
+    let output = child.wait_with_output().map_err(|e| format!("`{shown}` was lost: {e}"))?;
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (errors, told) = (told(&output.stderr), told(&output.stdout));
     eprintln!("$ {shown}\n{errors}{told}");
@@ -161,6 +154,14 @@ mod tests {
         assert!(run(Command::new("cargo").arg("--version").stdout(Stdio::null())).is_ok());
         let why = run(Command::new("cargo").arg("no-such-subcommand").stderr(Stdio::null())).unwrap_err();
         assert!(why.contains("cargo no-such-subcommand"), "{why}");
+        let aside = |argument: &str| {
+            let mut command = Command::new("cargo");
+            command.arg(argument);
+            run_aside(command)
+        };
+        assert!(aside("--version").is_ok());
+        let why = aside("no-such-subcommand").unwrap_err();
+        assert!(why.contains("no such command"), "{why}");
         let why = read(Command::new("cargo").arg("no-such-subcommand")).unwrap_err();
         assert!(why.contains("no such command"), "{why}");
     }
