@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use filmgate_domain::{Job, JobId, JobState};
+use filmgate_domain::{Job, JobState};
 use futures_util::Stream;
 use http::Uri;
 use tokio::sync::watch;
@@ -39,7 +39,7 @@ pub(crate) async fn wait(
     closing: &CancellationToken,
     longest: Option<Duration>,
 ) -> Result<Arc<Job>, Refusal> {
-    let ended = until_end(app, job.id, closing);
+    let ended = until_end(app, &job, closing);
     match longest {
         None => ended.await,
         // What it is by then is read below.
@@ -49,7 +49,7 @@ pub(crate) async fn wait(
     Ok(latest.unwrap_or(job))
 }
 
-async fn until_end(app: &App, job: JobId, closing: &CancellationToken) {
+async fn until_end(app: &App, job: &Job, closing: &CancellationToken) {
     let Some(mut changes) = changes_of(app, job).await else { return };
     loop {
         let is_final = changes.borrow_and_update().state.is_final();
@@ -61,14 +61,16 @@ async fn until_end(app: &App, job: JobId, closing: &CancellationToken) {
 
 /// What becomes of a job from now on; nothing, if it is at its end. One that was written down just now may not be in
 /// memory yet, where it can be followed.
-async fn changes_of(app: &App, job: JobId) -> Option<watch::Receiver<Arc<Job>>> {
+pub(crate) async fn changes_of(app: &App, job: &Job) -> Option<watch::Receiver<Arc<Job>>> {
+    let mut is_final = job.state.is_final();
     for _ in 0..LOOKS {
-        if let Some(changes) = app.engine.follow(job) {
-            return Some(changes);
-        }
-        if app.engine.job(job).await.ok()??.state.is_final() {
+        if is_final {
             return None;
         }
+        if let Some(changes) = app.engine.follow(job.id) {
+            return Some(changes);
+        }
+        is_final = app.engine.job(job.id).await.ok()??.state.is_final();
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
     None
@@ -95,7 +97,7 @@ pub(crate) async fn events(
     let found = async { Ok((app.find(caller, &id).await?, app.stream(caller)?)) };
     match found.await {
         Ok((job, place)) => {
-            let changes = changes_of(&app, job.id).await;
+            let changes = changes_of(&app, &job).await;
             let ping = KeepAlive::new().interval(app.settings.load().chat_ping).text("ping");
             let headers = report::headers(&job);
             (headers, Sse::new(stream(app, (job, changes), dialect, closing, place)).keep_alive(ping))

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::dialect::{Draft, Names, WEBHOOK, choice, openai, report};
 use crate::fields::Fields;
-use crate::follow::{changed, wait};
+use crate::follow::{changed, changes_of, wait};
 use crate::idempotency::{self, Memo};
 use crate::load::Taken;
 use crate::refusal::{Refusal, bad_spec};
@@ -223,7 +223,7 @@ fn events(following: Following, job: Arc<Job>) -> impl Stream<Item = Result<Even
         loop {
             match stage {
                 Stage::Opening => {
-                    let changes = app.engine.follow(job.id);
+                    let changes = changes_of(app, &job).await;
                     let body = chunk(&job, &json!({ "role": "assistant", "content": "" }), None);
                     let event = Event::default().data(body.to_string());
                     let stage = Stage::Following { changes, told: None };
